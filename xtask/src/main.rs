@@ -1,2 +1,102 @@
-//! x
-fn main() {}
+//! The one tool of the people who work on trappe: `test`, `ci`, `tidy`, `bench`. No shell scripts beside it.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to a developer's terminal is this tool's job"
+)]
+
+mod bench;
+mod cargo_test;
+mod packages;
+mod run;
+mod tally;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const HELP: &str = "\
+  cargo xtask test                  everything that must hold: fmt, clippy, docs, tests, tidy
+  cargo xtask tidy                  only the rules of the house, in a second
+  cargo xtask bench --only redis    trappe beside redis-server: CPU per delivery, deliveries/s
+
+Commands
+  test [--no-install]   runs it all and closes with `N passed, N failed`; installs the Debian packages
+                        that the end-to-end tests need when it may (root, or sudo without a password)
+  ci                    the same with CI=true: a missing tool is a failure, not a skip
+  tidy                  file lengths, module docs, sleeps in tests, unused limits, … (CONTRIBUTING.md)
+  bench [--only A,B] [--reps N] [--secs S]
+                        alternated comparison with whichever of nats-server, redis-server, mosquitto and
+                        ncat are installed; $NATS_SERVER, $REDIS_SERVER, $MOSQUITTO, $NCAT name others
+  help                  this
+
+Exit codes: 0 all is well, 1 something failed, 2 a mistake on the command line.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, options) = match args.split_first() {
+        None => ("help", &[][..]),
+        Some((command, options)) => (command.as_str(), options),
+    };
+    match dispatch(command, options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(Failure::Usage(why)) => {
+            eprintln!("xtask: {why}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Why a command came to no verdict.
+enum Failure {
+    Usage(String),
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Runs one command; `Ok(false)` means that it ran and found something wrong.
+fn dispatch(command: &str, options: &[String]) -> Result<bool, Failure> {
+    match command {
+        "test" => {
+            let install = match options {
+                [] => true,
+                [only] if only == "--no-install" => false,
+                _ => return Err(unexpected(command, options)),
+            };
+            let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+            Ok(test::run(&Workspace::find()?, &test::Options { install, ci }))
+        }
+        "ci" if options.is_empty() => {
+            Ok(test::run(&Workspace::find()?, &test::Options { install: true, ci: true }))
+        }
+        "tidy" if options.is_empty() => Ok(tidy::run(&Workspace::find()?)?),
+        "bench" => {
+            let options = bench::Options::parse(options).map_err(Failure::Usage)?;
+            Ok(bench::run(&Workspace::find()?, &options)?)
+        }
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        "ci" | "tidy" => Err(unexpected(command, options)),
+        unknown => Err(Failure::Usage(format!("there is no command `{unknown}`"))),
+    }
+}
+
+fn unexpected(command: &str, options: &[String]) -> Failure {
+    Failure::Usage(format!("`{command}` does not take `{}`", options.join(" ")))
+}

@@ -27,7 +27,7 @@ pub const HOLD_UTF8: Duration = Duration::from_millis(200);
 /// An unfinished line is dropped after this long without a byte …
 pub const UNFINISHED_IDLE: Duration = Duration::from_secs(30);
 /// … or this long in all.
-pub const UNFINISHED_TOTAL: Duration = Duration::from_secs(300);
+pub const UNFINISHED_TOTAL: Duration = Duration::from_mins(5);
 /// The longest telnet subnegotiation that is swallowed.
 pub const TELNET_SUBNEGOTIATION_BYTES: usize = 256;
 /// All unfinished bytes of all connections together; the largest goes first.
@@ -41,3 +41,101 @@ pub const NAME_CHARS: usize = 32;
 pub const LISTED: usize = 100;
 /// What `/history` gives without a number.
 pub const HISTORY_DEFAULT: usize = 10;
+
+// ---- rooms and logs (DESIGN, "The mechanics") ----
+
+/// A batch is sealed at this many bytes of bodies at the latest …
+pub const BATCH_BYTES: usize = 64 << 10;
+/// … or this many records.
+pub const BATCH_RECORDS: usize = 256;
+/// The first block of a room's batch buffer; blocks double up to [`BATCH_BYTES`].
+pub const BATCH_BLOCK_BYTES_MIN: usize = 512;
+/// What a record counts for in memory beside its body.
+pub const RECORD_BYTES: usize = 100;
+/// What a batch counts for beside its records.
+pub const BATCH_OVERHEAD_BYTES: usize = 320;
+/// Default of `--retain`: messages kept for `/history` and `/resume` in a room.
+pub const RETAIN_MESSAGES_DEFAULT: usize = 1000;
+/// Default of `--retain`: bytes kept in a room.
+pub const RETAIN_BYTES_DEFAULT: usize = 1 << 20;
+/// Default of `--lag`: how far behind a member may fall in a room.
+pub const LAG_ROOM_BYTES_DEFAULT: usize = 8 << 20;
+/// Default of `--lag`: everything that all rooms keep, together.
+pub const LAG_TOTAL_BYTES_DEFAULT: usize = 256 << 20;
+/// The most that `--retain` and `--lag` may be set to, in bytes.
+pub const KEEP_BYTES_MAX: usize = 64 << 30;
+/// The least that `--lag` may be set to for a room: a few batches.
+pub const LAG_ROOM_BYTES_MIN: usize = 4 * BATCH_BYTES;
+/// The most that `--retain` may be set to, in messages.
+pub const RETAIN_MESSAGES_MAX: usize = 10_000_000;
+/// How many rooms there may be.
+pub const ROOMS: usize = 10_000;
+/// How long an empty room is kept.
+pub const ROOM_EMPTY: Duration = Duration::from_mins(10);
+/// How many members there may be.
+pub const MEMBERS: usize = 1_000_000;
+/// Above so many members a room has no notices of arrival and departure …
+pub const NOTICES_MEMBERS_MAX: usize = 50;
+/// … until it has fewer than so many again.
+pub const NOTICES_MEMBERS_BACK: usize = 40;
+/// The private queue of one member: replies and private messages.
+pub const PRIVATE_BYTES: usize = 64 << 10;
+
+// ---- the pump ----
+
+/// Workers of a server at most: a set of them is one 64-bit word.
+pub const WORKERS: usize = 64;
+/// Writes of one turn of the pump.
+pub const TURN_WRITES: usize = 256;
+/// Time of one turn of the pump.
+pub const TURN_TIME: Duration = Duration::from_millis(1);
+/// Bytes to one member in one turn.
+pub const TURN_MEMBER_BYTES: usize = 256 << 10;
+/// Slices of one vectored write (Linux takes at most 1024).
+pub const WRITE_SLICES: usize = 64;
+/// What one read takes at most.
+pub const READ_BYTES: usize = 64 << 10;
+/// Connections that wait to be accepted (the kernel's somaxconn may cut it).
+pub const BACKLOG: i32 = 16_384;
+/// Accepted connections in one go of an acceptor.
+pub const ACCEPT_BURST: usize = 64;
+/// How long an acceptor rests at the file limit.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+// ---- connections ----
+
+/// A connection that says nothing becomes a member after this long (PROTOCOL §1).
+pub const SILENCE: Duration = Duration::from_millis(200);
+/// How long first bytes may stay the beginning of another protocol (PROTOCOL §1).
+pub const SNIFF: Duration = Duration::from_secs(1);
+/// The longest first line that is held as a possible HTTP request line.
+pub const SNIFF_BYTES: usize = 16 << 10;
+/// How long a closed connection is drained, so that its last line is read.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How long what is due to a member that said goodbye may take without progress …
+pub const GOODBYE_IDLE: Duration = Duration::from_secs(2);
+/// … and in all.
+pub const GOODBYE_TOTAL: Duration = Duration::from_secs(30);
+/// TCP keepalive: first probe, interval, probes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
+/// Interval between keepalive probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Keepalive probes without an answer before a peer is dead.
+pub const KEEPALIVE_PROBES: u32 = 4;
+/// A peer that acknowledges nothing for this long, with data in flight, is dead.
+pub const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
+/// A refused address is named on the console once in this time.
+pub const REFUSAL_NOTICE: Duration = Duration::from_mins(1);
+/// How many refused addresses are remembered for that.
+pub const REFUSED_ADDRESSES: usize = 1024;
+
+// ---- the server ----
+
+/// What the console may hold back for a slow terminal, in lines.
+pub const CONSOLE_LINES: usize = 10_000;
+/// … and in bytes.
+pub const CONSOLE_BYTES: usize = 8 << 20;
+/// Shutdown: everything written to the head within this time.
+pub const DRAIN: Duration = Duration::from_secs(3);
+/// Shutdown in all.
+pub const SHUTDOWN: Duration = Duration::from_millis(4500);

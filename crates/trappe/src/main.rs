@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command `trappe`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trappe::cli::main()
+}

@@ -1,0 +1,270 @@
+//! Who is called what, which rooms there are, who is where.
+//!
+//! Asked for arrivals, names, rooms and private messages; never for speech. `M` is what the shell keeps for a member,
+//! `R` what it keeps for a room.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    limits::{LISTED, MEMBERS, NOTICES_MEMBERS_BACK, NOTICES_MEMBERS_MAX, ROOM_EMPTY, ROOMS},
+    message::Author,
+    name::{Folded, Name, free_variant, number_of},
+};
+
+/// Why the hub can't do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// Somebody else bears that name; a free one like it, if one was found.
+    #[error("the name is taken")]
+    NameTaken {
+        /// A name that is free.
+        free: Option<Name>,
+    },
+    /// There are [`MEMBERS`] members.
+    #[error("the hub is full")]
+    MembersFull,
+    /// There are [`ROOMS`] rooms, and none of them is empty.
+    #[error("there are too many rooms")]
+    RoomsFull,
+}
+
+/// What the hub knows of one member.
+#[derive(Debug)]
+pub struct Member<M> {
+    /// The name that it took.
+    pub name: Option<Name>,
+    /// What the shell keeps for it.
+    pub handle: M,
+    room: u32,
+}
+
+#[derive(Debug)]
+struct Room<R> {
+    name: Name,
+    handle: R,
+    members: BTreeSet<u64>,
+    /// Too many members for notices.
+    hushed: bool,
+    /// Since when nobody has been here.
+    empty_since: Option<Duration>,
+}
+
+/// Names or rooms for a reply: the first of them, and how many there are.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// At most [`LISTED`].
+    pub first: Vec<T>,
+    /// All of them.
+    pub count: usize,
+}
+
+/// The hub. See the module.
+#[derive(Debug)]
+pub struct Hub<M, R> {
+    members: BTreeMap<u64, Member<M>>,
+    names: BTreeMap<Folded, u64>,
+    rooms: BTreeMap<u32, Room<R>>,
+    room_ids: BTreeMap<Folded, u32>,
+    next_member: u64,
+    next_room: u32,
+}
+
+impl<M, R: Clone> Hub<M, R> {
+    /// A hub with one room, its lobby, that is there for ever.
+    pub fn new(lobby: Name, handle: R) -> Hub<M, R> {
+        let mut hub = Hub {
+            members: BTreeMap::new(),
+            names: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            room_ids: BTreeMap::new(),
+            next_member: 1,
+            next_room: 0,
+        };
+        hub.add_room(lobby, handle);
+        hub
+    }
+
+    fn add_room(&mut self, name: Name, handle: R) -> u32 {
+        let id = self.next_room;
+        self.next_room += 1;
+        self.room_ids.insert(name.folded(), id);
+        self.rooms.insert(id, Room { name, handle, members: BTreeSet::new(), hushed: false, empty_since: None });
+        id
+    }
+
+    /// A new member, in the lobby. `handle` is made from its number.
+    ///
+    /// # Errors
+    /// [`HubError::MembersFull`].
+    pub fn arrive(&mut self, handle: impl FnOnce(u64) -> M) -> Result<(u64, R), HubError> {
+        if self.members.len() >= MEMBERS {
+            return Err(HubError::MembersFull);
+        }
+        let number = self.next_member;
+        self.next_member += 1;
+        self.members.insert(number, Member { name: None, handle: handle(number), room: 0 });
+        let room = self.enter(number, 0);
+        Ok((number, room))
+    }
+
+    fn enter(&mut self, number: u64, id: u32) -> R {
+        let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
+        room.members.insert(number);
+        room.empty_since = None;
+        room.hushed |= room.members.len() > NOTICES_MEMBERS_MAX;
+        room.handle.clone()
+    }
+
+    fn exit(&mut self, now: Duration, number: u64, id: u32) {
+        let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
+        room.members.remove(&number);
+        room.hushed &= room.members.len() >= NOTICES_MEMBERS_BACK;
+        if room.members.is_empty() {
+            room.empty_since = Some(now);
+        }
+    }
+
+    /// The member has gone; its name is free.
+    pub fn depart(&mut self, now: Duration, number: u64) -> Option<Member<M>> {
+        let member = self.members.remove(&number)?;
+        if let Some(name) = &member.name {
+            self.names.remove(&name.folded());
+        }
+        self.exit(now, number, member.room);
+        Some(member)
+    }
+
+    /// The member takes a name; its own in another spelling is fine.
+    ///
+    /// # Errors
+    /// [`HubError::NameTaken`].
+    pub fn rename(&mut self, number: u64, name: Name) -> Result<(), HubError> {
+        let folded = name.folded();
+        if self.names.get(&folded).is_some_and(|&holder| holder != number) {
+            return Err(HubError::NameTaken { free: free_variant(&name, |f| self.names.contains_key(f)) });
+        }
+        let Some(member) = self.members.get_mut(&number) else { return Ok(()) };
+        if let Some(old) = member.name.replace(name) {
+            self.names.remove(&old.folded());
+        }
+        self.names.insert(folded, number);
+        Ok(())
+    }
+
+    /// The member goes to a room, which is made by `make` if there is none of that name. Returns it.
+    ///
+    /// # Errors
+    /// [`HubError::RoomsFull`].
+    pub fn go(&mut self, now: Duration, number: u64, name: &Name, make: impl FnOnce(u32) -> R) -> Result<R, HubError> {
+        let id = match self.room_ids.get(&name.folded()) {
+            Some(&id) => id,
+            None => {
+                if self.rooms.len() >= ROOMS && !self.evict() {
+                    return Err(HubError::RoomsFull);
+                }
+                let handle = make(self.next_room);
+                self.add_room(name.clone(), handle)
+            }
+        };
+        if let Some(member) = self.members.get_mut(&number) {
+            let old = std::mem::replace(&mut member.room, id);
+            self.exit(now, number, old);
+        }
+        Ok(self.enter(number, id))
+    }
+
+    /// Makes room for a room: the one that has been empty for longest goes.
+    fn evict(&mut self) -> bool {
+        let longest = self.rooms.iter().filter(|(id, _)| **id != 0).filter_map(|(id, r)| Some((r.empty_since?, *id)));
+        let Some((_, id)) = longest.min() else { return false };
+        self.remove_room(id);
+        true
+    }
+
+    fn remove_room(&mut self, id: u32) {
+        if let Some(room) = self.rooms.remove(&id) {
+            self.room_ids.remove(&room.name.folded());
+        }
+    }
+
+    /// Forgets the rooms that have been empty for [`ROOM_EMPTY`]; what they kept is gone with them.
+    pub fn sweep(&mut self, now: Duration) {
+        let old = |room: &Room<R>| room.empty_since.is_some_and(|since| now.saturating_sub(since) >= ROOM_EMPTY);
+        let gone: Vec<u32> = self.rooms.iter().filter(|(id, r)| **id != 0 && old(r)).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.remove_room(id);
+        }
+    }
+
+    /// The member that bears `text` as its name or its `client-N`, in any case.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<(u64, &Member<M>)> {
+        let number = match number_of(text) {
+            Some(number) => number,
+            None => *self.names.get(&Folded::of(text))?,
+        };
+        self.members.get(&number).map(|member| (number, member))
+    }
+
+    /// A member by its number.
+    #[must_use]
+    pub fn member(&self, number: u64) -> Option<&Member<M>> {
+        self.members.get(&number)
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The room a member is in: its name, and how many are there.
+    #[must_use]
+    pub fn room_of(&self, number: u64) -> Option<(&Name, usize)> {
+        let room = self.rooms.get(&self.members.get(&number)?.room)?;
+        Some((&room.name, room.members.len()))
+    }
+
+    /// Whether arrivals and departures are announced in the member's room.
+    #[must_use]
+    pub fn announces(&self, number: u64) -> bool {
+        self.members.get(&number).and_then(|m| self.rooms.get(&m.room)).is_some_and(|room| !room.hushed)
+    }
+
+    /// What the shell keeps for the room that a member is in.
+    #[must_use]
+    pub fn room_handle(&self, number: u64) -> Option<&R> {
+        Some(&self.rooms.get(&self.members.get(&number)?.room)?.handle)
+    }
+
+    /// The members of a room, in order of their numbers; none if there is no such room.
+    #[must_use]
+    pub fn who(&self, room: &str) -> Option<(&Name, Listed<Author>)> {
+        let room = self.rooms.get(self.room_ids.get(&Folded::of(room))?)?;
+        let author = |&number: &u64| Author { number, name: self.members.get(&number).and_then(|m| m.name.clone()) };
+        let first = room.members.iter().take(LISTED).map(author).collect();
+        Some((&room.name, Listed { first, count: room.members.len() }))
+    }
+
+    /// The rooms by name, and how many members each has.
+    #[must_use]
+    pub fn rooms(&self) -> Listed<(&Name, usize)> {
+        let by_name = self.room_ids.values().filter_map(|id| self.rooms.get(id));
+        let first = by_name.take(LISTED).map(|r| (&r.name, r.members.len())).collect();
+        Listed { first, count: self.rooms.len() }
+    }
+
+    /// What the shell keeps for each room.
+    pub fn room_handles(&self) -> impl Iterator<Item = &R> {
+        self.rooms.values().map(|room| &room.handle)
+    }
+
+    /// What the shell keeps for each member.
+    pub fn member_handles(&self) -> impl Iterator<Item = &M> {
+        self.members.values().map(|member| &member.handle)
+    }
+}

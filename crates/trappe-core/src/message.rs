@@ -1,0 +1,70 @@
+//! What is said: records, who said them, and where they stand.
+
+use std::{fmt, sync::Arc};
+
+use crate::{command::Epoch, name::Name};
+
+/// Who said something, as of the moment it was said: a record keeps the name of its moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The member's number, from 1; never given twice in one life of the hub.
+    pub number: u64,
+    /// The name that was taken with `/nick`; without one it is `client-N`.
+    pub name: Option<Name>,
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.write_str(name.as_str()),
+            None => write!(f, "client-{}", self.number),
+        }
+    }
+}
+
+/// What a record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something said in the room; it has a number.
+    Speech,
+    /// The author came into the room. Notices have no number: they are in no history, no gap and no raw stream.
+    Joined,
+    /// The author left the room, perhaps with a last word.
+    Left(Option<Arc<str>>),
+    /// The author took this name.
+    Renamed(Name),
+    /// The hub is closing.
+    Goodbye,
+}
+
+/// One entry of a room's log.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Who.
+    pub author: Author,
+    /// What.
+    pub kind: Kind,
+    /// Its number in the room, from 1; 0 for a notice.
+    pub seq: u64,
+    /// When it was appended, in microseconds since the hub began.
+    pub time_us: u64,
+    /// Where its body begins in the batch's buffer.
+    pub(crate) start: u32,
+    /// Where the next record's begins: one past the newline that the buffer has after each body.
+    pub(crate) end: u32,
+}
+
+/// A place in one life of a room's log, written `EPOCH@SEQ` (PROTOCOL §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which life of the log.
+    pub epoch: Epoch,
+    /// The last message before this place.
+    pub seq: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.epoch, self.seq)
+    }
+}

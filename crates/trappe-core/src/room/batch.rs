@@ -1,0 +1,171 @@
+//! A sealed run of a room's log: shared by everyone who reads it, encoded once for each format in use.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    encode::{self, Key},
+    limits::{BATCH_OVERHEAD_BYTES, RECORD_BYTES},
+    message::Record,
+};
+
+/// How many bytes a group of batches takes: bodies, records and encodings. Shared by all batches of a room.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    room: AtomicUsize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Ledger {
+    /// A room's ledger, which adds to the ledger of all.
+    #[must_use]
+    pub fn new(all: Arc<AtomicUsize>) -> Arc<Ledger> {
+        Arc::new(Ledger { room: AtomicUsize::new(0), all })
+    }
+
+    /// Bytes that the room's live batches take, whoever holds them.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.room.load(Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.room.fetch_add(bytes, Relaxed);
+        self.all.fetch_add(bytes, Relaxed);
+    }
+
+    fn sub(&self, bytes: usize) {
+        self.room.fetch_sub(bytes, Relaxed);
+        self.all.fetch_sub(bytes, Relaxed);
+    }
+}
+
+/// A batch in one format: the bytes of all its records, and where each ends.
+#[derive(Debug)]
+pub struct Encoded {
+    /// All records, one after the other.
+    pub bytes: Bytes,
+    /// The end of each record in `bytes`; none where the batch's own offsets serve (raw lines are the buffer itself).
+    pub ends: Option<Box<[u32]>>,
+}
+
+/// A sealed run of records. Immutable but for its encodings, which are made when first needed.
+#[derive(Debug)]
+pub struct Batch {
+    /// The log index of the first record. Indices count every record, notices too; seqs count messages only.
+    pub first: u64,
+    /// The seq that the first message at or after the beginning of this batch has.
+    pub first_seq: u64,
+    /// What the log weighed before this batch, in bytes since its beginning.
+    pub weight_before: u64,
+    /// The records, at least one.
+    pub records: Box<[Record]>,
+    /// The bodies, each followed by a newline.
+    pub(crate) body: Bytes,
+    notices: bool,
+    encodings: [OnceLock<Box<Encoded>>; Key::COUNT],
+    extra: AtomicUsize,
+    ledger: Arc<Ledger>,
+}
+
+impl Batch {
+    pub(crate) fn new(
+        first: u64,
+        first_seq: u64,
+        weight_before: u64,
+        records: Vec<Record>,
+        body: Bytes,
+        ledger: Arc<Ledger>,
+    ) -> Batch {
+        let notices = records.iter().any(|r| r.seq == 0);
+        let batch = Batch {
+            first,
+            first_seq,
+            weight_before,
+            records: records.into_boxed_slice(),
+            body,
+            notices,
+            encodings: Default::default(),
+            extra: AtomicUsize::new(0),
+            ledger,
+        };
+        batch.ledger.add(batch.own_bytes());
+        batch
+    }
+
+    fn own_bytes(&self) -> usize {
+        BATCH_OVERHEAD_BYTES + self.records.len() * RECORD_BYTES + self.body.len()
+    }
+
+    /// The log index after the last record.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+
+    /// The seq that the first message after this batch has.
+    #[must_use]
+    pub fn end_seq(&self) -> u64 {
+        self.first_seq + self.messages()
+    }
+
+    /// How many of the records are messages.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        if self.notices { self.records.iter().filter(|r| r.seq > 0).count() as u64 } else { self.records.len() as u64 }
+    }
+
+    /// What the batch counts for against the lag allowance: records, bodies, and one encoding of them.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        (self.own_bytes() + self.body.len()) as u64
+    }
+
+    /// A record's body.
+    #[must_use]
+    pub fn body(&self, record: &Record) -> &[u8] {
+        let end = record.end as usize;
+        &self.body[record.start as usize..end.saturating_sub(1).max(record.start as usize)]
+    }
+
+    /// The batch in one format, made when first asked for and shared from then on.
+    pub fn encoded(&self, key: Key) -> &Encoded {
+        let key = if self.notices { key } else { key.without_notices() };
+        self.encodings[key.index()].get_or_init(|| {
+            let encoded = Box::new(encode::batch(self, key));
+            // Raw lines are the batch's own buffer: nothing new is held.
+            let more = if encoded.ends.is_some() { encoded.bytes.len() + self.records.len() * 4 } else { 0 };
+            self.extra.fetch_add(more, Relaxed);
+            self.ledger.add(more);
+            encoded
+        })
+    }
+
+    /// The bytes of the records `from..to` (offsets inside this batch) in one format.
+    #[must_use]
+    pub fn slice(&self, key: Key, from: usize, to: usize) -> &[u8] {
+        let encoded = self.encoded(key);
+        let end = |i: usize| match (&encoded.ends, i) {
+            (_, 0) => 0,
+            (Some(ends), i) => ends[i - 1] as usize,
+            (None, i) => self.records[i - 1].end as usize,
+        };
+        &encoded.bytes[end(from)..end(to)]
+    }
+
+    /// The encoding's own buffer where `part` lies in it: a reference to the same bytes, without a copy.
+    #[must_use]
+    pub fn share(&self, key: Key, part: &[u8]) -> Bytes {
+        self.encoded(key).bytes.slice_ref(part)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.ledger.sub(self.own_bytes() + self.extra.load(Relaxed));
+    }
+}

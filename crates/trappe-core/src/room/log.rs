@@ -1,0 +1,301 @@
+//! The end of a room's log where things are appended, and what is kept of it.
+//!
+//! `append` fixes the one order of the room; `seal` publishes what was appended as a batch. Neither blocks: the
+//! shell holds this behind one short lock and never writes to a socket meanwhile.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use bytes::BytesMut;
+
+use crate::{
+    command::Epoch,
+    limits::{BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, WORKERS},
+    message::{Author, Kind, Position, Record},
+    room::batch::{Batch, Ledger},
+};
+
+/// What a room keeps for `/history` and `/resume`: the smaller of both rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retain {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes, as batches weigh them.
+    pub bytes: u64,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its index in the log.
+    pub index: u64,
+    /// Its number; of a notice, the number of the last message before it.
+    pub seq: u64,
+    /// The worker's pump is to be woken: nobody has done so since the last seal.
+    pub wake: bool,
+    /// The open batch is full: seal it now.
+    pub full: bool,
+    /// The author is to be slowed: everyone else in the room is far behind.
+    pub pressed: bool,
+}
+
+/// How far the members on one worker have got, in the log's weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Front {
+    /// The furthest, and which member it is.
+    pub best: (u64, u64),
+    /// The furthest of the others.
+    pub second: u64,
+}
+
+impl Front {
+    /// Member `number` has got to `weight`.
+    pub fn note(&mut self, number: u64, weight: u64) {
+        if number == self.best.1 {
+            self.best.0 = self.best.0.max(weight);
+        } else if weight >= self.best.0 {
+            self.second = self.best.0;
+            self.best = (weight, number);
+        } else {
+            self.second = self.second.max(weight);
+        }
+    }
+
+    /// Member `number` has gone.
+    pub fn forget(&mut self, number: u64) {
+        if number == self.best.1 {
+            self.best = (self.second, 0);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    members: u32,
+    front: Front,
+}
+
+/// The open end of one room's log, and its retained batches. `W` wakes a sender that was slowed.
+#[derive(Debug)]
+pub struct Log<W> {
+    epoch: Epoch,
+    next: u64,
+    next_seq: u64,
+    /// Weight of everything sealed so far.
+    weight: u64,
+    first: u64,
+    first_seq: u64,
+    records: Vec<Record>,
+    body: BytesMut,
+    block: usize,
+    kept: VecDeque<Arc<Batch>>,
+    kept_messages: u64,
+    retain: Retain,
+    /// Half of what is kept for a member: senders are slowed when all others are further behind than this.
+    half: u64,
+    /// One bit for each worker whose pump was woken since the last seal.
+    woken: u64,
+    shards: Vec<Shard>,
+    slowed: Vec<W>,
+    ledger: Arc<Ledger>,
+}
+
+impl<W> Log<W> {
+    /// A new log, a new life: its first message will be number 1.
+    #[must_use]
+    pub fn new(epoch: Epoch, retain: Retain, lag_bytes: usize, workers: usize, ledger: Arc<Ledger>) -> Log<W> {
+        debug_assert!(workers <= WORKERS, "a set of workers is one word");
+        Log {
+            epoch,
+            next: 0,
+            next_seq: 1,
+            weight: 0,
+            first: 0,
+            first_seq: 1,
+            records: Vec::new(),
+            body: BytesMut::new(),
+            block: BATCH_BLOCK_BYTES_MIN,
+            kept: VecDeque::new(),
+            kept_messages: 0,
+            retain,
+            half: lag_bytes as u64 / 2,
+            woken: 0,
+            shards: (0..workers).map(|_| Shard::default()).collect(),
+            slowed: Vec::new(),
+            ledger,
+        }
+    }
+
+    /// Appends one record at the end: here its place in the order is fixed. `worker` is the author's.
+    pub fn append(&mut self, now_us: u64, author: Author, kind: Kind, body: &[u8], worker: usize) -> Appended {
+        let index = self.next;
+        let speech = kind == Kind::Speech;
+        let start = to_u32(self.body.len());
+        if speech {
+            self.reserve(body.len() + 1);
+            self.body.extend_from_slice(body);
+            self.body.extend_from_slice(b"\n");
+        }
+        let end = to_u32(self.body.len());
+        let seq = if speech { self.next_seq } else { 0 };
+        let number = author.number;
+        self.records.push(Record { author, kind, seq, time_us: now_us, start, end });
+        self.next += 1;
+        self.next_seq += u64::from(speech);
+        let bit = 1 << worker;
+        let wake = self.woken & bit == 0;
+        self.woken |= bit;
+        Appended {
+            index,
+            seq: self.next_seq - 1,
+            wake,
+            full: self.body.len() >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS,
+            pressed: self.pressed(number, worker),
+        }
+    }
+
+    fn reserve(&mut self, more: usize) {
+        if self.body.capacity() - self.body.len() < more {
+            self.body.reserve(more.max(self.block));
+            self.block = (self.block * 2).min(BATCH_BYTES);
+        }
+    }
+
+    /// Publishes what was appended since the last seal; none if nothing was. The caller hands the batch to every
+    /// worker before it lets go of the log's lock, or two sealers could be seen in different orders.
+    pub fn seal(&mut self) -> Option<Arc<Batch>> {
+        self.woken = 0;
+        if self.records.is_empty() {
+            return None;
+        }
+        let capacity = self.records.len().min(BATCH_RECORDS);
+        let records = mem::replace(&mut self.records, Vec::with_capacity(capacity));
+        let body = self.body.split().freeze();
+        let batch =
+            Arc::new(Batch::new(self.first, self.first_seq, self.weight, records, body, Arc::clone(&self.ledger)));
+        self.first = self.next;
+        self.first_seq = self.next_seq;
+        self.weight += batch.weight();
+        self.kept_messages += batch.messages();
+        self.kept.push_back(Arc::clone(&batch));
+        self.trim();
+        Some(batch)
+    }
+
+    fn trim(&mut self) {
+        while let Some(oldest) = self.kept.front() {
+            let messages = self.kept_messages - oldest.messages();
+            let bytes = self.weight - oldest.weight_before;
+            // The oldest goes when what remains still satisfies the retention, or when the bytes don't fit.
+            if messages < self.retain.messages && bytes <= self.retain.bytes {
+                break;
+            }
+            self.kept_messages = messages;
+            self.kept.pop_front();
+        }
+    }
+
+    /// Keeps only half of what is kept now: the hub as a whole is at its limit, and this room uses most.
+    pub fn squeeze(&mut self) {
+        for _ in 0..self.kept.len().div_ceil(2) {
+            if let Some(batch) = self.kept.pop_front() {
+                self.kept_messages -= batch.messages();
+            }
+        }
+    }
+
+    /// A member comes to a worker: from now on that worker gets every batch. Returns the index and the seq with which
+    /// its log begins.
+    pub fn enter(&mut self, worker: usize, number: u64) -> (u64, u64) {
+        let weight = self.weight_now();
+        let shard = &mut self.shards[worker];
+        shard.members += 1;
+        shard.front.note(number, weight);
+        (self.next, self.next_seq)
+    }
+
+    /// A member is gone from a worker; those who were slowed for its sake are to look again.
+    pub fn exit(&mut self, worker: usize, number: u64) -> Vec<W> {
+        let shard = &mut self.shards[worker];
+        shard.members = shard.members.saturating_sub(1);
+        shard.front.forget(number);
+        mem::take(&mut self.slowed)
+    }
+
+    /// The worker tells how far its members have got; returns those who were slowed and are to look again.
+    pub fn report(&mut self, worker: usize, front: Front) -> Vec<W> {
+        let shard = &mut self.shards[worker];
+        let moved = shard.front != front;
+        shard.front = front;
+        if moved && !self.slowed.is_empty() { mem::take(&mut self.slowed) } else { Vec::new() }
+    }
+
+    /// Whether a sender is to be slowed: there are others, and the furthest of them is past half of what is kept.
+    #[must_use]
+    pub fn pressed(&self, number: u64, worker: usize) -> bool {
+        let mut furthest = None;
+        for (w, shard) in self.shards.iter().enumerate() {
+            let own = u32::from(w == worker);
+            if shard.members > own {
+                let front = &shard.front;
+                let other = if front.best.1 == number { front.second } else { front.best.0 };
+                furthest = furthest.max(Some(other));
+            }
+        }
+        furthest.is_some_and(|weight| self.weight_now().saturating_sub(weight) > self.half)
+    }
+
+    /// Remembers a slowed sender, to be woken when somebody has got further.
+    pub fn slow(&mut self, waker: W) {
+        self.slowed.push(waker);
+    }
+
+    fn weight_now(&self) -> u64 {
+        self.weight + 2 * self.body.len() as u64
+    }
+
+    /// The batches kept for those who come later, oldest first.
+    #[must_use]
+    pub fn kept(&self) -> VecDeque<Arc<Batch>> {
+        self.kept.clone()
+    }
+
+    /// The index of the oldest record kept.
+    #[must_use]
+    pub fn kept_from(&self) -> u64 {
+        self.kept.front().map_or(self.first, |b| b.first)
+    }
+
+    /// Bit set of the workers that have members here.
+    #[must_use]
+    pub fn workers(&self) -> u64 {
+        self.shards.iter().enumerate().filter(|(_, s)| s.members > 0).fold(0, |set, (w, _)| set | 1 << w)
+    }
+
+    /// The index that the next record gets.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The index and seq at which the next batch will begin, and the weight before it: where a new view starts.
+    #[must_use]
+    pub fn sealed(&self) -> (u64, u64, u64) {
+        (self.first, self.first_seq, self.weight)
+    }
+
+    /// The position after the last message.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.next_seq - 1 }
+    }
+
+    /// Which life of the log this is.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}
+
+fn to_u32(offset: usize) -> u32 {
+    u32::try_from(offset).expect("a batch is bounded far below 4 GiB")
+}

@@ -1,0 +1,10 @@
+//! A room is a log; everything that listens is a cursor on it.
+//!
+//! [`log`] is the end where things are appended, [`batch`] what it publishes, [`view`] the part of it that one
+//! worker holds, [`cursor`] one listener's place in it and everything that is still due to it.
+
+pub mod batch;
+pub mod cursor;
+pub mod log;
+pub mod view;
+

@@ -1,0 +1,213 @@
+//! The part of a room's log that one worker holds: batches in order, without a hole.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{
+    command::{At, Epoch},
+    encode::Key,
+    message::Position,
+    room::batch::Batch,
+};
+
+/// One worker's view of a room's log. Indices count all records, seqs count messages.
+#[derive(Debug)]
+pub struct View {
+    epoch: Epoch,
+    batches: VecDeque<Arc<Batch>>,
+    end: u64,
+    end_seq: u64,
+    weight: u64,
+}
+
+/// Where a `/resume` begins, and whether something before it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The index of the first record to give.
+    pub from: u64,
+    /// The oldest message there is, where the position asked for is of another life or older than that.
+    pub gap: Option<Position>,
+}
+
+impl View {
+    /// A view that begins with what the log kept, and ends where the log's next batch will begin
+    /// (`end`: index, seq, weight; see [`Log::sealed`](super::log::Log::sealed)).
+    #[must_use]
+    pub fn new(epoch: Epoch, batches: VecDeque<Arc<Batch>>, (end, end_seq, weight): (u64, u64, u64)) -> View {
+        View { epoch, batches, end, end_seq, weight }
+    }
+
+    /// The next batch of the log.
+    pub fn push(&mut self, batch: Arc<Batch>) {
+        debug_assert_eq!(batch.first, self.end, "batches come in order, without a hole");
+        self.end = batch.end();
+        self.end_seq = batch.end_seq();
+        self.weight = batch.weight_before + batch.weight();
+        self.batches.push_back(batch);
+    }
+
+    /// The index after the last record.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The weight of the log up to here.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// The index of the oldest record held.
+    #[must_use]
+    pub fn oldest(&self) -> u64 {
+        self.batches.front().map_or(self.end, |b| b.first)
+    }
+
+    /// The position after the last message.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.end_seq - 1 }
+    }
+
+    fn find(&self, index: u64) -> usize {
+        match self.batches.back() {
+            Some(last) if index >= last.first => self.batches.len() - 1,
+            _ => self.batches.partition_point(|b| b.end() <= index),
+        }
+    }
+
+    /// The seq of the first message at or after `index`.
+    #[must_use]
+    pub fn seq_from(&self, index: u64) -> u64 {
+        match self.batches.get(self.find(index)) {
+            Some(batch) if index < self.end => {
+                let offset = usize::try_from(index.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+                batch.first_seq + batch.records.iter().take(offset).filter(|r| r.seq > 0).count() as u64
+            }
+            _ => self.end_seq,
+        }
+    }
+
+    /// The index right after message `seq`, as far as it is held.
+    #[must_use]
+    pub fn after_seq(&self, seq: u64) -> u64 {
+        let at = self.batches.partition_point(|b| b.end_seq() <= seq.saturating_add(1));
+        match self.batches.get(at) {
+            Some(batch) => {
+                let before = batch.records.iter().take_while(|r| r.seq == 0 || r.seq <= seq).count();
+                batch.first + before as u64
+            }
+            None => self.end,
+        }
+    }
+
+    /// The weight of the log before the record at `index`, to the precision of a batch.
+    #[must_use]
+    pub fn weight_at(&self, index: u64) -> u64 {
+        match self.batches.get(self.find(index)) {
+            Some(batch) if index < self.end => batch.weight_before,
+            _ => self.weight,
+        }
+    }
+
+    /// The first index whose batch begins at or after `weight`.
+    #[must_use]
+    pub fn at_weight(&self, weight: u64) -> u64 {
+        let at = self.batches.partition_point(|b| b.weight_before < weight);
+        self.batches.get(at).map_or(self.end, |b| b.first)
+    }
+
+    /// Lets go of everything before `index`, by whole batches.
+    pub fn trim(&mut self, index: u64) {
+        while self.batches.front().is_some_and(|b| b.end() <= index) {
+            self.batches.pop_front();
+        }
+    }
+
+    /// The index of the last `n`-th message, and how many messages come from there on (fewer where fewer are held).
+    #[must_use]
+    pub fn last(&self, n: u64) -> (u64, u64) {
+        let oldest = self.batches.front().map_or(self.end_seq, |b| b.first_seq);
+        let from = self.end_seq.saturating_sub(n).max(oldest);
+        (self.after_seq(from - 1), self.end_seq - from)
+    }
+
+    /// Where a reader goes on that has had everything up to `at`.
+    #[must_use]
+    pub fn resume(&self, at: At) -> Resumed {
+        let oldest_seq = self.batches.front().map_or(self.end_seq, |b| b.first_seq);
+        let other_life = at.epoch.is_some_and(|epoch| epoch != self.epoch);
+        if other_life || at.seq.saturating_add(1) < oldest_seq {
+            let gap = Position { epoch: self.epoch, seq: oldest_seq };
+            Resumed { from: self.oldest(), gap: Some(gap) }
+        } else {
+            Resumed { from: self.after_seq(at.seq), gap: None }
+        }
+    }
+
+    /// The bytes of `from..to` in one format, in runs that lie together; records of `skip` (0: nobody) are left out.
+    #[must_use]
+    pub fn runs(&self, from: u64, to: u64, key: Key, skip: u64) -> Runs<'_> {
+        Runs { view: self, at: from, to: to.min(self.end), key, skip, batch: self.find(from) }
+    }
+}
+
+/// A run of records that lie together in one encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'v> {
+    /// Their bytes; never empty.
+    pub bytes: &'v [u8],
+    /// The batch they are in.
+    pub batch: &'v Arc<Batch>,
+    /// The first of them, inside the batch.
+    pub from: usize,
+    /// One past the last of them, inside the batch.
+    pub to: usize,
+}
+
+impl Run<'_> {
+    /// The log index after the run.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.batch.first + self.to as u64
+    }
+}
+
+/// See [`View::runs`].
+#[derive(Debug)]
+pub struct Runs<'v> {
+    view: &'v View,
+    at: u64,
+    to: u64,
+    key: Key,
+    skip: u64,
+    batch: usize,
+}
+
+impl<'v> Iterator for Runs<'v> {
+    type Item = Run<'v>;
+
+    fn next(&mut self) -> Option<Run<'v>> {
+        while self.at < self.to {
+            let batch = self.view.batches.get(self.batch)?;
+            let offset = |index: u64| usize::try_from(index - batch.first).expect("a batch is small");
+            let stop = offset(self.to.min(batch.end()));
+            let mut from = offset(self.at);
+            let mut to = stop;
+            if self.skip != 0 {
+                let own = |i: &usize| batch.records[*i].author.number == self.skip;
+                from = (from..stop).find(|i| !own(i)).unwrap_or(stop);
+                to = (from..stop).find(own).unwrap_or(stop);
+            }
+            self.at = batch.first + to as u64;
+            if self.at == batch.end() {
+                self.batch += 1;
+            }
+            let bytes = batch.slice(self.key, from, to);
+            if !bytes.is_empty() {
+                return Some(Run { bytes, batch, from, to });
+            }
+        }
+        None
+    }
+}

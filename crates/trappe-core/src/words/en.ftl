@@ -1,0 +1,190 @@
+# Every sentence that trappe says in English. fr.ftl has the same ids, with the same variables; tests hold that.
+# A text that a client chose is escaped before it comes in here.
+
+## The server's console
+
+server-started = The server is running!
+server-where = listening on { $addresses }
+server-who-loopback = only this machine may connect; --open lets any
+server-who-open = any machine that reaches this port may connect (--open)
+server-try = try: nc localhost { $port }
+client-arrives = A client has just connected...
+server-stopping = stopping: the last messages are being delivered; a second signal stops at once
+lines-lost = … { $count ->
+    [one] { $count } line
+   *[other] { $count } lines
+    } left out here: the console fell behind; the members got everything
+refused-remote-log = { $address } refused: this hub speaks only to its own machine; --open opens it to any
+full-descriptors-log = out of file descriptors (limit: { $limit }): new clients are refused; raise it with ulimit -n
+
+## The client
+
+client-connected = Client connected!
+client-failed = Could not connect to the server!
+client-hello = Hello, I am the client! :)
+
+## Notices
+
+welcome = you are { $name }, in { $room }, position { $position }; /help tells what you can do
+joined = { $name } has arrived
+left = { $name } has left
+left-saying = { $name } has left: { $text }
+renamed = { $old } is now called { $new }
+server-goodbye = the server is stopping; all that it accepted is delivered; goodbye
+
+## Replies
+
+you-are = you are { $name }
+now-in = you are in { $room }, { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+    }, position { $position }
+goodbye = goodbye; your position: { $position }
+who = { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+    } in { $room }:
+who-more = { $count ->
+    [one] … and { $count } other
+   *[other] … and { $count } others
+    }
+rooms = { $count ->
+    [one] { $count } room:
+   *[other] { $count } rooms:
+    }
+rooms-one = { $room }, { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+    }
+history-begin = history ({ $count })
+history-end = end
+live = live
+gap = gap { $from }..{ $to } ({ $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+    })
+format-is = format: { $format }
+framing-is = framing: { $framing }
+lang-is = language: { $lang }
+echo-on = your own messages come back to you
+echo-off = your own messages no longer come back to you
+ack-on = each of your messages will be acknowledged (+ack)
+ack-off = your messages are no longer acknowledged
+quiet-on = no more notices; messages go on
+quiet-off = notices are back
+pong = pong { $text }
+pong-bare = pong
+
+## What a sender is told once about its bytes
+
+cut-by-pause = message cut by 20 ms of silence, for want of a \n; to cut it yourself: end each message with \n, or /framing chunk, nul or len32
+bytes-latin1 = these bytes look like Latin-1; others see \xNN where the accents are; send UTF-8
+bytes-windows1252 = these bytes look like Windows-1252; others see \xNN where the accents are; send UTF-8
+bytes-damaged = these bytes are damaged or cut UTF-8; others see \xNN where it is
+bytes-binary = these bytes are no UTF-8 text; others see the beginning of them, as \xNN; /format raw receives them as they are
+
+## /why
+
+why-heading = state of { $name }:
+why-one = { $name }: { $transport } { $address }, here for { $since }; { $lag }; { $missed }
+why-lag = { $messages ->
+    [0] up to date
+    [one] { $messages } message behind
+   *[other] { $messages } messages behind
+    }
+why-never-missed = nothing missed
+why-missed = { $count ->
+    [one] { $count } message missed: { $cause }
+   *[other] { $count } messages missed: { $cause }
+    }
+why-refused = { $count ->
+    [one] { $count } message refused
+   *[other] { $count } messages refused
+    }
+why-cause-slow = read too slowly, the hub could keep no more for it
+why-cause-forgotten = the position asked for is older than what the hub keeps
+why-cause-other-life = the position asked for is of another life of the room
+
+## Durations
+
+duration-seconds = { $seconds } s
+duration-minutes = { $minutes } min { $seconds } s
+duration-hours = { $hours } h { $minutes } min
+duration-days = { $days } d { $hours } h
+
+## Errors; the code stands before them
+
+too-long = > { $limit } bytes; message refused
+unfinished = line never finished; its { $bytes } bytes are dropped; end each line with \n
+unfinished-pool = too many unfinished lines on this hub; the { $bytes } bytes of yours, the longest, are dropped; end it with \n
+unknown-command = unknown command: /{ $word }; nothing is sent; /help lists them, //{ $word } says it as it is
+missing-argument = something is missing; usage: { $usage }
+bad-argument = "{ $given }" won't do; usage: { $usage }
+too-many-arguments = there is something too many; usage: { $usage }
+not-utf8 = unreadable command: it isn't UTF-8; nothing is sent
+not-yet = { $what } doesn't exist yet in this version
+bad-position = "{ $given }" is no position; expected: EPOCH@SEQ, or SEQ alone
+bad-name-empty = a name can't be empty
+bad-name-long = a name has { $limit } characters at most
+bad-name-character = "{ $character }" can't be in a name; letters, digits, - _ . only
+bad-name-marks = a letter of this name bears too many combining marks
+bad-name-scripts = the letters of a name are of one script, its digits of one kind
+bad-name-reserved = this name is reserved; choose another
+name-taken = { $name } is taken; { $free } is free: /nick { $free }
+name-taken-bare = { $name } is taken; choose another name
+no-such-member = nobody is called { $name }; /who tells who is here
+no-such-room = no room is called { $room }; /rooms lists them, /join makes it
+busy = { $name } can't receive anything just now; not delivered, try again later
+full-members = the hub is full: it can hold no more members; try again later
+full-rooms = the hub is full: it can hold no more rooms; join one, /rooms lists them
+full-descriptors = the hub is full: the system gives it no more connections; try again in a moment
+remote-refused = this hub speaks only to its own machine until told otherwise; start it with --open, or connect through ssh -L PORT:localhost:PORT HOST
+slow-closed = connection closed: read too slowly, the hub could keep no more; read faster, or /format text, which tells what is missing and goes on
+stalled-closed = connection closed: nothing was read for too long
+shutting-down = the server is stopping; connect again later
+
+## Other protocols on this port
+
+not-http = this port is a trappe socket hub, not yet a web server; try: nc HOST { $port }
+not-http2 = this port is a trappe socket hub and doesn't speak HTTP/2; try: nc HOST { $port }
+not-ssh = this port is a trappe socket hub, not an SSH server; try: nc HOST { $port }
+not-mqtt = this port is a trappe socket hub, not an MQTT server; try: nc HOST { $port }
+
+## The command line
+
+cli-port-used = port { $port } is taken by another program; stop it, or choose another port: --port 0 takes a free one
+cli-port-used-by = port { $port } is taken by { $who }; stop it, or choose another port: --port 0 takes a free one
+cli-port-denied = port { $port } is not permitted: those below 1024 are the administrator's; choose a higher one, such as --port 5566
+cli-address-unknown = can't listen on { $address }, port { $port }: it isn't an address of this machine; without --host, all of them are used
+cli-refused = { $address }: connection refused, no server listens there
+cli-timeout = { $address }: no answer; check the address, the network, the firewall
+cli-unresolved = { $host }: no machine is known by this name; check it
+cli-lost = connection lost; your last words may not have arrived
+cli-hint-server = { $port ->
+    [5566] start one first: trappe server
+   *[other] start one first: trappe server --port { $port }
+    }
+
+## /help
+
+help-intro = write, the room reads you; a line that begins with / is a command (// says it as it is); /help COMMAND tells more
+help-also = also: { $alias }
+help-nick = takes a name
+help-join = goes to a room, made on demand; POS: goes on after that position
+help-leave = goes back to the lobby
+help-msg = writes to one member only, wherever they are
+help-who = tells who is here
+help-rooms = lists the rooms
+help-history = gives the last messages again (10 without a number)
+help-resume = gives all that follows a position again
+help-format = chooses what you receive: text for eyes, raw for programs
+help-framing = chooses where a message ends: auto, line, chunk, len32, nul
+help-lang = chooses the language of the sentences
+help-echo = makes your own messages come back, or not
+help-ack = has each message acknowledged, or not
+help-quiet = silences arrivals and departures, or not
+help-me = tells what you are doing, as in chats
+help-ping = asks the server for a pong
+help-why = tells a connection's state, what it missed and why
+help-help = gives this help
+help-quit = leaves, with a last word if you like

@@ -1,0 +1,7 @@
+//! Sockets: listening, looking at first bytes, refusing, and writing.
+
+pub(crate) mod holder;
+pub(crate) mod listen;
+pub(crate) mod refusal;
+pub(crate) mod sink;
+pub(crate) mod sniff;

@@ -1,0 +1,170 @@
+//! What is known of one connection everywhere: shared by its reader, its worker's pump, and whoever asks after it.
+//!
+//! Each member costs one of these, so it is kept small; a test holds its size.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use trappe_core::limits::PRIVATE_BYTES;
+
+use super::sync::Mutex;
+
+/// One connection, from accept to close.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// When it came, since the hub began.
+    pub(crate) since: Duration,
+    /// The worker that it lives and dies on.
+    pub(crate) worker: usize,
+    /// Its place in that worker's pump.
+    pub(crate) slot: u32,
+    /// A peer that isn't on this machine, where only this machine may speak.
+    pub(crate) refused: bool,
+    stage: AtomicU8,
+    /// Its unfinished message is to be dropped.
+    evicted: AtomicBool,
+    /// Its number once it is a member, 0 before.
+    number: AtomicU64,
+    /// One past the log index of the last record that it authored.
+    pub(crate) own_until: AtomicU64,
+    /// Bytes in its private queue, or under way to it.
+    queued: AtomicUsize,
+    /// Messages of others that it missed because it read too slowly.
+    pub(crate) missed: AtomicU64,
+    /// Its own messages that were refused.
+    pub(crate) rejected: AtomicU32,
+    /// The log index that it had got to when it last fell behind; `u64::MAX` while it keeps up.
+    pub(crate) behind_at: AtomicU64,
+    /// Wakes its reader.
+    waker: Mutex<Option<Waker>>,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It has sent nothing yet.
+    Silent = 0,
+    /// Its first bytes are being looked at, or it is a member that its reader looks after.
+    Heard = 1,
+    /// The server stops: the reader is to read once more what has arrived.
+    LastRead = 2,
+    /// Everything due to it is written, and its sending half is shut: the reader drains what still comes.
+    Linger = 3,
+}
+
+impl Conn {
+    pub(crate) fn new(peer: SocketAddr, since: Duration, worker: usize, slot: u32, refused: bool) -> Conn {
+        Conn {
+            peer,
+            since,
+            worker,
+            slot,
+            refused,
+            stage: AtomicU8::new(Stage::Silent as u8),
+            evicted: AtomicBool::new(false),
+            number: AtomicU64::new(0),
+            own_until: AtomicU64::new(0),
+            queued: AtomicUsize::new(0),
+            missed: AtomicU64::new(0),
+            rejected: AtomicU32::new(0),
+            behind_at: AtomicU64::new(u64::MAX),
+            waker: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Acquire)
+    }
+
+    pub(crate) fn set_number(&self, number: u64) {
+        self.number.store(number, Release);
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Acquire) {
+            0 => Stage::Silent,
+            1 => Stage::Heard,
+            2 => Stage::LastRead,
+            _ => Stage::Linger,
+        }
+    }
+
+    /// Moves on to a later stage, never back, and wakes the reader if it is to do something about it.
+    pub(crate) fn advance(&self, stage: Stage) {
+        let before = self.stage.fetch_max(stage as u8, AcqRel);
+        if before < stage as u8 && stage > Stage::Heard {
+            self.wake();
+        }
+    }
+
+    /// Takes room for `bytes` in the private queue, if there is any left; one thing always fits into an empty queue.
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        let take = |queued: usize| (queued == 0 || queued + bytes <= PRIVATE_BYTES).then_some(queued + bytes);
+        self.queued.fetch_update(AcqRel, Acquire, take).is_ok()
+    }
+
+    /// Takes room for the member's own replies: always, but its reader stops until they are written.
+    pub(crate) fn claim(&self, bytes: usize) {
+        self.queued.fetch_add(bytes, AcqRel);
+    }
+
+    /// Gives room back; wakes the reader if it may go on.
+    pub(crate) fn release(&self, bytes: usize) {
+        if bytes > 0 {
+            let before = self.queued.fetch_sub(bytes, AcqRel);
+            if before > PRIVATE_BYTES && before - bytes <= PRIVATE_BYTES {
+                self.wake();
+            }
+        }
+    }
+
+    /// The private queue is full: the member is not read from.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queued.load(Acquire) > PRIVATE_BYTES
+    }
+
+    /// The pool is full and this client holds most of it: its reader is to drop what is unfinished.
+    pub(crate) fn evict(&self) {
+        self.evicted.store(true, Release);
+        self.wake();
+    }
+
+    /// Whether that was asked, once.
+    pub(crate) fn take_evicted(&self) -> bool {
+        self.evicted.load(Relaxed) && self.evicted.swap(false, AcqRel)
+    }
+
+    /// Remembers how to wake the reader.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        let mut slot = self.waker.lock();
+        if !slot.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the reader.
+    pub(crate) fn wake(&self) {
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The reader has gone: nobody is to be woken any more.
+    pub(crate) fn forget_waker(&self) {
+        *self.waker.lock() = None;
+    }
+
+    pub(crate) fn count_rejected(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+}

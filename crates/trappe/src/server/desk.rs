@@ -1,0 +1,185 @@
+//! What a client asks of the hub, carried out. The hub is locked for as long as the answer takes to find, never longer.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use trappe_core::{
+    command::Request,
+    message::Kind,
+    name::Name,
+    reply,
+    room::cursor::Item,
+    words::{lasting, say},
+};
+
+use super::{
+    Shared,
+    conn::Conn,
+    mail::{Act, Mail},
+    talk::Talk,
+};
+
+/// Answers a request. False: the member has left.
+pub(super) fn ask(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, request: Request) -> bool {
+    match request {
+        Request::Nick(name) => nick(shared, conn, talk, now, name),
+        Request::Join { room, after } => {
+            if join(shared, conn, talk, now, &room) {
+                if let Some(after) = after {
+                    private(shared, conn, talk, Item::Resume(after));
+                }
+            }
+        }
+        Request::Leave => {
+            let lobby = shared.lobby().name.clone();
+            join(shared, conn, talk, now, &lobby);
+        }
+        Request::Msg { to, text } => message(shared, talk, &to, &text),
+        Request::Who(room) => {
+            let hub = shared.hub.lock();
+            let room = room.unwrap_or_else(|| talk.room.name.as_str().into());
+            let who = hub.who(&room);
+            talk.reply(|session, out| reply::who(session.look(), out, &room, who));
+        }
+        Request::Rooms => {
+            let hub = shared.hub.lock();
+            let rooms = hub.rooms();
+            talk.reply(|session, out| reply::rooms(session.look(), out, &rooms));
+        }
+        Request::History(n) => private(shared, conn, talk, Item::History(n)),
+        Request::Resume(at) => private(shared, conn, talk, Item::Resume(at)),
+        Request::Why(name) => why(shared, conn, talk, now, name.as_deref()),
+        Request::Quit(word) => {
+            let position = talk.room.position().to_string();
+            talk.reply(|session, out| {
+                let look = session.look();
+                look.notice(out, &say(look.lang, "goodbye", &[("position", position.as_str().into())]));
+            });
+            let word = (!word.is_empty()).then_some(&*word);
+            talk.depart(shared, conn, word);
+            return false;
+        }
+        // The session answers the others itself.
+        other => tracing::error!(request = ?other, "a request that nobody answers"),
+    }
+    true
+}
+
+/// Something that is served in its place among the replies.
+fn private(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, item: Item<Act>) {
+    talk.flush(shared, conn);
+    shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
+}
+
+fn nick(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: Name) {
+    let (renamed, announced) = {
+        let mut hub = shared.hub.lock();
+        (hub.rename(conn.number(), name.clone()), shared.announces(&hub, conn.number()))
+    };
+    match renamed {
+        Ok(()) => {
+            // Who hasn't been announced yet is announced by its new name.
+            if announced && talk.session.greeted() {
+                talk.notice(shared, conn, now, Kind::Renamed(name.clone()));
+            }
+            talk.session.author.name = Some(name.clone());
+            talk.reply(|session, out| {
+                let look = session.look();
+                look.notice(out, &say(look.lang, "you-are", &[("name", name.as_str().into())]));
+            });
+        }
+        Err(error) => talk.reply(|session, out| reply::hub_error(session.look(), out, &name, &error)),
+    }
+}
+
+fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: &Name) -> bool {
+    let number = conn.number();
+    let (went, left, arrives, count) = {
+        let mut hub = shared.hub.lock();
+        let left = shared.announces(&hub, number);
+        let went = hub.go(now, number, name, |id| shared.make_room(id, name.clone()));
+        let count = hub.room_of(number).map_or(0, |(_, count)| count);
+        (went, left, shared.announces(&hub, number), count)
+    };
+    let room = match went {
+        Ok(room) => room,
+        Err(error) => {
+            talk.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
+            return false;
+        }
+    };
+    if room.id != talk.room.id {
+        if left && talk.session.greeted() {
+            talk.notice(shared, conn, now, Kind::Left(None));
+        }
+        talk.flush(shared, conn);
+        let at = room.enter(&shared.posts, conn, number);
+        shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Act(Act::Move(Arc::clone(&room), at))));
+        talk.room = room;
+        if arrives && talk.session.greeted() {
+            talk.notice(shared, conn, now, Kind::Joined);
+        }
+    }
+    let (room, position) = (talk.room.name.to_string(), talk.room.position().to_string());
+    talk.reply(|session, out| {
+        let look = session.look();
+        let args =
+            [("room", room.as_str().into()), ("count", count.into()), ("position", position.as_str().into())];
+        look.notice(out, &say(look.lang, "now-in", &args));
+    });
+    true
+}
+
+fn message(shared: &Shared, talk: &mut Talk, to: &str, text: &str) {
+    let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
+    let author = talk.session.author.clone();
+    // Escaping may make it longer; what it really takes is counted when it is encoded.
+    let reserved = text.len() + author.to_string().len() + 4;
+    match found {
+        None => talk.reply(|session, out| reply::no_such_member(session.look(), out, to)),
+        Some(target) if !target.reserve(reserved) => {
+            talk.reply(|session, out| reply::busy(session.look(), out, to));
+        }
+        Some(target) => {
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            let mail = Mail::Direct { to: Arc::clone(&target), from: author, text, reserved };
+            shared.posts.to(&target, mail);
+        }
+    }
+}
+
+fn why(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: Option<&str>) {
+    let (found, given) = {
+        let hub = shared.hub.lock();
+        match name {
+            None => (Some((talk.session.author.clone(), Arc::clone(conn), Arc::clone(&talk.room))), ""),
+            Some(name) => {
+                let found = hub.find(name).and_then(|(number, member)| {
+                    let author = trappe_core::message::Author { number, name: member.name.clone() };
+                    Some((author, Arc::clone(&member.handle), Arc::clone(hub.room_handle(number)?)))
+                });
+                (found, name)
+            }
+        }
+    };
+    let Some((author, member, room)) = found else {
+        return talk.reply(|session, out| reply::no_such_member(session.look(), out, given));
+    };
+    let behind = member.behind_at.load(Relaxed);
+    let head = room.tail.with(|log| log.next());
+    let lag = if behind == u64::MAX { 0 } else { head.saturating_sub(behind) };
+    let lasting = lasting(talk.session.look().lang, now.saturating_sub(member.since));
+    let facts = reply::Why {
+        name: author.to_string(),
+        transport: "tcp",
+        address: member.peer.to_string(),
+        since: lasting,
+        lag,
+        missed: member.missed.load(Relaxed),
+        refused: u64::from(member.rejected.load(Relaxed)),
+    };
+    talk.reply(|session, out| reply::why(session.look(), out, &facts));
+}

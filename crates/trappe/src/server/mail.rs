@@ -1,0 +1,76 @@
+//! What a pump is told. One closed list: what isn't here, nobody can ask of a pump.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use trappe_core::{
+    encode::Look,
+    message::Author,
+    room::{batch::Batch, cursor::Item},
+};
+
+use super::{conn::Conn, room::Room};
+
+/// What a cursor hands back to the pump when it comes to that place in the private queue.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// From here on the member reads `room`, whose view the worker has already, from a log index on; the next message
+    /// there had that seq.
+    Move(Arc<Room>, (u64, u64)),
+}
+
+/// A mail to a worker's pump.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// A new connection.
+    Accepted(std::net::TcpStream, SocketAddr),
+    /// Something was said in a room, for the first time since its last seal.
+    Said(Arc<Room>),
+    /// A batch of a room that has members on this worker.
+    Batch(Arc<Room>, Arc<Batch>),
+    /// The worker gets its first member of a room: what the log kept, and where it goes on.
+    View(Arc<Room>, VecDeque<Arc<Batch>>, (u64, u64, u64)),
+    /// A connection has become a member of a room, from a log index and seq on.
+    Enter(Arc<Conn>, Arc<Room>, (u64, u64)),
+    /// Something for a member's private queue.
+    Private(Arc<Conn>, Item<Act>),
+    /// A private message; `reserved` bytes of the queue are taken for it.
+    Direct {
+        /// To whom.
+        to: Arc<Conn>,
+        /// From whom.
+        from: Author,
+        /// What.
+        text: Bytes,
+        /// Room that was taken in the queue.
+        reserved: usize,
+    },
+    /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.
+    Refuse(Arc<Conn>, Bytes),
+    /// The member has said goodbye: what is due up to log index `end` is written, then it is closed.
+    Finish(Arc<Conn>, u64),
+    /// Shutdown: one more reader has read what had arrived.
+    ReadLast,
+    /// The reader has seen the end of the stream, or has drained enough: nothing keeps the socket open but what is
+    /// due. Tells whether it had sent [`Mail::ReadLast`].
+    ReaderGone(Arc<Conn>, bool),
+    /// The socket may be written to again.
+    Writable(u32, u32),
+    /// The hub as a whole is at its limit, and this room uses most: its slowest members give way.
+    Squeeze(Arc<Room>),
+    /// Shutdown, first step: every reader reads once more.
+    LastRead,
+    /// Shutdown, second step: write to the heads, then end everything.
+    Close,
+}
+
+/// How members are written to at first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// Format, framing, language.
+    pub(crate) look: Look,
+    /// The longest message.
+    pub(crate) message_bytes: usize,
+    /// A raw member that falls too far behind goes on instead of being closed.
+    pub(crate) raw_gap_skip: bool,
+}

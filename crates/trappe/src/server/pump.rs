@@ -1,0 +1,597 @@
+//! One worker's pump: the only task that writes. It seals what was said, and carries every member on to the head.
+//!
+//! Each time it wakes it yields once, so that other senders' lines join the batch; then it seals, takes its mail, and
+//! passes over the members of the rooms that have news. A socket that would block is left alone until the kernel says
+//! that it may be written to again; its member's cursor just stays where it is.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{self, IoSlice},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+use trappe_core::{
+    command::Format,
+    limits::{GOODBYE_IDLE, GOODBYE_TOTAL, TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
+    room::{
+        batch::Batch,
+        cursor::{Cursor, Next, Own},
+        log::Front,
+        view::View,
+    },
+};
+
+use super::{
+    Shared,
+    conn::{Conn, Stage},
+    mail::Act,
+    room::Room,
+};
+use crate::net::sink::Sink;
+
+/// One connection as the pump sees it.
+pub(super) struct Slot {
+    pub(super) conn: Arc<Conn>,
+    pub(super) sink: Sink,
+    pub(super) cursor: Cursor<Act>,
+    /// The room that it reads, by id, and where it stands among that room's members here.
+    room: Option<(u32, u32)>,
+    /// A write would block: wait for the kernel.
+    armed: bool,
+    /// Its writing end failed: nothing more is written, but what it had sent is still read.
+    pub(super) dead: bool,
+    /// A byte has been written to it.
+    pub(super) wrote: bool,
+    pub(super) reader_gone: bool,
+    /// Everything due is written and the sending half shut.
+    ended: bool,
+    urgent: bool,
+    /// Since when its end is under way, and when it last made progress.
+    ending: Option<Box<(Duration, Duration)>>,
+}
+
+/// The members of one room on this worker, and their view of its log.
+pub(super) struct Shard {
+    room: Arc<Room>,
+    pub(super) view: View,
+    members: Vec<u32>,
+    /// Where the pass is, and how many members it still has to visit.
+    scan: usize,
+    left: usize,
+    armed: usize,
+    front: Front,
+    /// What may be kept beyond the retention for those who are behind; shrinks when the hub is at its limit.
+    lag_bytes: u64,
+}
+
+/// A worker's pump.
+pub(super) struct Pump {
+    pub(super) shared: Arc<Shared>,
+    pub(super) worker: usize,
+    pub(super) slots: Slab<Slot>,
+    pub(super) shards: BTreeMap<u32, Shard>,
+    /// Rooms with news, round robin.
+    dirty: VecDeque<u32>,
+    /// Members with something in their private queue, or writable again.
+    urgent: VecDeque<u32>,
+    /// Members whose end is under way.
+    pub(super) ending: Vec<u32>,
+    empty: View,
+    /// Set once the server stops: everything ends at the heads.
+    pub(super) closing: bool,
+}
+
+/// What became of a visit to a member.
+enum Visit {
+    /// It is at the head.
+    Settled,
+    /// Its socket takes no more.
+    Blocked,
+    /// It has had its share of this turn.
+    More,
+    /// It is gone from its room.
+    Left,
+}
+
+/// Tells the pump that a socket may be written to again.
+struct Unblock {
+    shared: Arc<Shared>,
+    worker: usize,
+    slot: u32,
+    serial: u32,
+}
+
+impl Wake for Unblock {
+    fn wake(self: Arc<Self>) {
+        self.shared.posts.workers[self.worker].send(super::mail::Mail::Writable(self.slot, self.serial));
+    }
+}
+
+impl Pump {
+    pub(super) fn new(shared: Arc<Shared>, worker: usize) -> Pump {
+        let empty = shared.lobby().tail.with(|log| View::new(log.epoch(), VecDeque::new(), (0, 1, 0)));
+        Pump {
+            shared,
+            worker,
+            slots: Slab::new(),
+            shards: BTreeMap::new(),
+            dirty: VecDeque::new(),
+            urgent: VecDeque::new(),
+            ending: Vec::new(),
+            empty,
+            closing: false,
+        }
+    }
+
+    /// A new connection's slot; `make` gets its key.
+    pub(super) fn add(&mut self, sink: Sink, make: impl FnOnce(u32) -> Arc<Conn>) -> Arc<Conn> {
+        let entry = self.slots.vacant_entry();
+        let conn = make(u32::try_from(entry.key()).expect("descriptors are far fewer than 2^32"));
+        let cursor = Cursor::new(0, self.shared.defaults.look, false);
+        entry.insert(Slot {
+            conn: Arc::clone(&conn),
+            sink,
+            cursor,
+            room: None,
+            armed: false,
+            dead: false,
+            wrote: false,
+            reader_gone: false,
+            ended: false,
+            urgent: false,
+            ending: None,
+        });
+        conn
+    }
+
+    /// The slot of a connection, if it is still that connection's.
+    pub(super) fn slot(&mut self, conn: &Arc<Conn>) -> Option<(u32, &mut Slot)> {
+        let slot = self.slots.get_mut(conn.slot as usize)?;
+        Arc::ptr_eq(&slot.conn, conn).then_some((conn.slot, slot))
+    }
+
+    /// The worker's view of a room, sent by the first member that comes to it here.
+    pub(super) fn open(&mut self, room: Arc<Room>, view: View) {
+        let lag_bytes = self.shared.lag_room_bytes;
+        let front = Front { best: (view.weight(), 0), second: view.weight() };
+        self.shards.entry(room.id).or_insert(Shard {
+            room,
+            view,
+            members: Vec::new(),
+            scan: 0,
+            left: 0,
+            armed: 0,
+            front,
+            lag_bytes,
+        });
+    }
+
+    /// A member reads a room from now on, from `at`.
+    pub(super) fn enter(&mut self, id: u32, room: &Arc<Room>, (at, seq): (u64, u64)) {
+        let shard = self.shards.get_mut(&room.id).expect("a room's view comes before its members");
+        let slot = &mut self.slots[id as usize];
+        slot.cursor.enter(&shard.view, at, seq);
+        slot.room = Some((room.id, u32::try_from(shard.members.len()).expect("bounded by the descriptors")));
+        shard.members.push(id);
+        shard.front.note(slot.conn.number(), shard.view.weight());
+        if shard.view.end() > at {
+            self.mark(room.id);
+        }
+    }
+
+    /// A member no longer reads its room.
+    pub(super) fn exit(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        let Some((room, place)) = slot.room.take() else { return };
+        let number = slot.conn.number();
+        let armed = slot.armed;
+        let shard = self.shards.get_mut(&room).expect("a member's room has a shard");
+        shard.members.swap_remove(place as usize);
+        shard.armed -= usize::from(armed);
+        shard.front.forget(number);
+        if let Some(&moved) = shard.members.get(place as usize) {
+            self.slots[moved as usize].room = Some((room, place));
+        }
+        let (wakers, workers) = shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
+        if workers & (1 << self.worker) == 0 {
+            self.shards.remove(&room);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A batch of a room.
+    pub(super) fn batch(&mut self, room: &Arc<Room>, batch: Arc<Batch>) {
+        // The last member may have left between the seal and now.
+        if let Some(shard) = self.shards.get_mut(&room.id) {
+            if batch.first == shard.view.end() {
+                shard.view.push(batch);
+                self.mark(room.id);
+            }
+        }
+    }
+
+    fn mark(&mut self, room: u32) {
+        if let Some(shard) = self.shards.get_mut(&room) {
+            if shard.left == 0 {
+                self.dirty.push_back(room);
+            }
+            shard.left = shard.members.len().max(1);
+        }
+    }
+
+    /// Something is due to this member before the next pass.
+    pub(super) fn urge(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        if !slot.urgent && !slot.armed {
+            slot.urgent = true;
+            self.urgent.push_back(id);
+        }
+    }
+
+    /// The kernel takes more from this member.
+    pub(super) fn writable(&mut self, id: u32, serial: u32) {
+        if self.slots.get(id as usize).is_some_and(|s| s.armed && serial_of(s) == serial) {
+            self.disarm(id);
+            self.urge(id);
+        }
+    }
+
+    fn disarm(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        if std::mem::take(&mut slot.armed) {
+            if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
+                shard.armed -= 1;
+            }
+        }
+    }
+
+    fn arm(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        if !slot.armed {
+            slot.armed = true;
+            slot.conn.behind_at.store(slot.cursor.at(), Relaxed);
+            if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
+                shard.armed += 1;
+            }
+        }
+        let unblock =
+            Unblock { shared: Arc::clone(&self.shared), worker: self.worker, slot: id, serial: serial_of(slot) };
+        let waker = Waker::from(Arc::new(unblock));
+        if slot.sink.poll_ready(&mut Context::from_waker(&waker)).is_ready() {
+            waker.wake();
+        }
+    }
+
+    /// The end of the log that a member reads, as far as it is here.
+    pub(super) fn head(&self, id: u32) -> u64 {
+        let slot = &self.slots[id as usize];
+        let shard = slot.room.and_then(|(room, _)| self.shards.get(&room));
+        shard.map_or(slot.cursor.at(), |shard| shard.view.end())
+    }
+
+    /// Whether there is nothing to be written now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.dirty.is_empty() && self.urgent.is_empty()
+    }
+
+    /// One turn: a bounded number of writes, for a bounded time.
+    pub(super) fn turn(&mut self) {
+        let begun = Instant::now();
+        let mut writes = TURN_WRITES;
+        let over = |writes: usize| writes == 0 || (writes % 32 == 0 && begun.elapsed() >= TURN_TIME);
+        // At most half of a turn, and nobody twice: those who ask for much don't keep the rooms waiting.
+        for _ in 0..self.urgent.len().min(TURN_WRITES / 2) {
+            let Some(id) = self.urgent.pop_front() else { break };
+            if let Some(slot) = self.slots.get_mut(id as usize) {
+                slot.urgent = false;
+                self.visit_and_settle(id);
+            }
+            writes -= 1;
+            if over(writes) {
+                return;
+            }
+        }
+        while let Some(&room) = self.dirty.front() {
+            while let Some(id) = self.next_member(room) {
+                self.visit_and_settle(id);
+                writes -= 1;
+                if over(writes) {
+                    self.publish_front(room);
+                    self.dirty.rotate_left(1);
+                    return;
+                }
+            }
+            self.dirty.pop_front();
+            self.keep_bounds(room);
+            self.publish_front(room);
+        }
+    }
+
+    fn next_member(&mut self, room: u32) -> Option<u32> {
+        let shard = self.shards.get_mut(&room)?;
+        while shard.left > 0 {
+            shard.left -= 1;
+            if shard.scan >= shard.members.len() {
+                shard.scan = 0;
+            }
+            let id = *shard.members.get(shard.scan)?;
+            shard.scan += 1;
+            let slot = &self.slots[id as usize];
+            if !slot.armed && !slot.dead {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn visit_and_settle(&mut self, id: u32) {
+        match self.visit(id) {
+            Visit::Settled => {
+                let slot = &mut self.slots[id as usize];
+                if slot.conn.behind_at.load(Relaxed) != u64::MAX {
+                    slot.conn.behind_at.store(u64::MAX, Relaxed);
+                }
+            }
+            Visit::Blocked => self.arm(id),
+            Visit::More => self.urge(id),
+            Visit::Left => {}
+        }
+    }
+
+    /// Writes to one member until it is at the head, its socket is full, or it has had its share.
+    fn visit(&mut self, id: u32) -> Visit {
+        let mut budget = TURN_MEMBER_BYTES;
+        loop {
+            let slot = &mut self.slots[id as usize];
+            if slot.dead {
+                return Visit::Left;
+            }
+            let own = Own { number: slot.conn.number(), until: slot.conn.own_until.load(Relaxed) };
+            let shard = match slot.room {
+                Some((room, _)) => self.shards.get_mut(&room),
+                None => None,
+            };
+            let view = shard.as_ref().map_or(&self.empty, |s| &s.view);
+            let written = match slot.cursor.next(view) {
+                Next::Idle => {
+                    if let Some(shard) = shard {
+                        shard.front.note(own.number, shard.view.weight());
+                    }
+                    return Visit::Settled;
+                }
+                Next::Half => {
+                    let written = slot.sink.write(slot.cursor.half());
+                    if let Ok(n) = written {
+                        slot.cursor.half_written(n);
+                    }
+                    let released = slot.cursor.released();
+                    slot.conn.release(released);
+                    written
+                }
+                Next::Records => {
+                    let written = records(&slot.sink, &mut slot.cursor, view, own);
+                    if let (Ok(_), Some(shard)) = (&written, shard) {
+                        let at = slot.cursor.at();
+                        let weight =
+                            if at == shard.view.end() { shard.view.weight() } else { shard.view.weight_at(at) };
+                        shard.front.note(own.number, weight);
+                    }
+                    written
+                }
+                Next::Act(Act::Move(room, at)) => {
+                    self.exit(id);
+                    self.enter(id, &room, at);
+                    continue;
+                }
+                Next::Done => {
+                    self.end(id);
+                    return Visit::Left;
+                }
+            };
+            match written {
+                Ok(n) => {
+                    slot.wrote |= n > 0;
+                    if let Some(ending) = &mut slot.ending {
+                        ending.1 = self.shared.now();
+                    }
+                    budget = budget.saturating_sub(n);
+                    if budget == 0 {
+                        return Visit::More;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Visit::Blocked,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    tracing::debug!(number = own.number, error = %e, "a write failed: the peer is gone");
+                    self.kill(id);
+                    return Visit::Left;
+                }
+            }
+        }
+    }
+
+    /// The member can't be written to any more. Its reader goes on to the end of what it had sent.
+    pub(super) fn kill(&mut self, id: u32) {
+        self.disarm(id);
+        self.exit(id);
+        let slot = &mut self.slots[id as usize];
+        slot.dead = true;
+        if slot.reader_gone {
+            self.remove(id);
+        }
+    }
+
+    /// Nothing after log index `end` is written to the member; when all before it is, it is closed.
+    pub(super) fn finish(&mut self, id: u32, end: u64) {
+        let now = self.shared.now();
+        let slot = &mut self.slots[id as usize];
+        slot.cursor.finish(end);
+        if slot.dead {
+            return self.end(id);
+        }
+        if slot.ending.is_none() {
+            slot.ending = Some(Box::new((now, now)));
+            self.ending.push(id);
+        }
+        self.urge(id);
+    }
+
+    /// Everything due is written: shut the sending half, and close once the reader is through.
+    fn end(&mut self, id: u32) {
+        self.disarm(id);
+        self.exit(id);
+        let slot = &mut self.slots[id as usize];
+        if slot.reader_gone {
+            return self.remove(id);
+        }
+        if !std::mem::replace(&mut slot.ended, true) {
+            slot.sink.shutdown();
+            slot.dead = true;
+            slot.conn.advance(Stage::Linger);
+        }
+    }
+
+    /// The reader is through.
+    pub(super) fn reader_gone(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        slot.reader_gone = true;
+        if slot.dead || slot.ended {
+            self.remove(id);
+        }
+    }
+
+    /// The connection is closed.
+    pub(super) fn remove(&mut self, id: u32) {
+        self.disarm(id);
+        self.exit(id);
+        let slot = self.slots.remove(id as usize);
+        slot.conn.forget_waker();
+        let Sink::Stream(half) = slot.sink;
+        // The close itself ends the stream; a shutdown before it would be one system call more.
+        half.forget();
+    }
+
+    /// Ends those that have been ending for too long without reading what is due to them.
+    pub(super) fn expire(&mut self) {
+        let now = self.shared.now();
+        let mut ending = std::mem::take(&mut self.ending);
+        ending.retain(|&id| {
+            let Some(slot) = self.slots.get(id as usize) else { return false };
+            let Some(times) = slot.ending.as_deref() else { return false };
+            let (since, progress) = *times;
+            if slot.ended {
+                return false;
+            }
+            if now.saturating_sub(progress) < GOODBYE_IDLE && now.saturating_sub(since) < GOODBYE_TOTAL {
+                return true;
+            }
+            self.end(id);
+            false
+        });
+        self.ending = ending;
+    }
+
+    /// Trims a room's view to what is kept and what its members still need; who is further behind than the allowance gets a gap.
+    fn keep_bounds(&mut self, room: u32) {
+        let Some(shard) = self.shards.get_mut(&room) else { return };
+        let kept = shard.room.tail.with(|log| log.kept_from());
+        let mut needed = shard.view.end();
+        let mut fallen = Vec::new();
+        // After a pass, whoever isn't blocked or still in its turn is at the head.
+        if shard.armed > 0 || !self.urgent.is_empty() {
+            let floor = shard.view.at_weight(shard.view.weight().saturating_sub(shard.lag_bytes)).min(shard.view.end());
+            for &id in &shard.members {
+                let slot = &mut self.slots[id as usize];
+                let oldest = slot.cursor.oldest();
+                if oldest >= floor || slot.dead {
+                    needed = needed.min(oldest);
+                    continue;
+                }
+                if slot.cursor.look().format == Format::Raw && !self.shared.defaults.raw_gap_skip && slot.cursor.at() < floor {
+                    fallen.push(id);
+                    continue;
+                }
+                let missed = slot.cursor.cut(&shard.view, kept.max(floor));
+                slot.conn.missed.fetch_add(missed, Relaxed);
+                slot.conn.behind_at.store(slot.cursor.at(), Relaxed);
+            }
+        }
+        shard.view.trim(needed.min(kept));
+        for id in fallen {
+            self.fall(id);
+        }
+    }
+
+    /// A raw member is too far behind: raw has no way to tell it, so it is closed.
+    fn fall(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        slot.conn.missed.fetch_add(1, Relaxed);
+        tracing::info!(number = slot.conn.number(), "a raw member fell too far behind and is closed");
+        self.end(id);
+    }
+
+    /// The hub is at its limit and this room uses most: half of what its slow members are allowed.
+    pub(super) fn squeeze(&mut self, room: &Arc<Room>) {
+        if let Some(shard) = self.shards.get_mut(&room.id) {
+            let span = shard.view.weight() - shard.view.weight_at(shard.view.oldest());
+            shard.lag_bytes = (span / 2).min(shard.lag_bytes);
+            self.keep_bounds(room.id);
+            if let Some(shard) = self.shards.get_mut(&room.id) {
+                shard.lag_bytes = self.shared.lag_room_bytes;
+            }
+        }
+    }
+
+    fn publish_front(&mut self, room: u32) {
+        if let Some(shard) = self.shards.get(&room) {
+            let wakers = shard.room.tail.report(self.worker, shard.front);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// A slot is used again and again: the connection's own place in time tells an old wake-up from a new one.
+fn serial_of(slot: &Slot) -> u32 {
+    slot.conn.since.subsec_nanos()
+}
+
+/// One write of what lies between a member's cursor and the head.
+fn records(sink: &Sink, cursor: &mut Cursor<Act>, view: &View, own: Own) -> io::Result<usize> {
+    let mut runs = cursor.runs(view, own);
+    let Some(first) = runs.next() else {
+        cursor.nothing_ahead(view);
+        return Ok(0);
+    };
+    let Some(second) = runs.next() else {
+        // By far the commonest: all members get the same slice.
+        let n = sink.write(first.bytes)?;
+        if n == first.bytes.len() {
+            cursor.reached(first.end());
+        } else {
+            cursor.written(view, own, n);
+        }
+        return Ok(n);
+    };
+    let mut slices = Vec::with_capacity(WRITE_SLICES);
+    let mut total = 0;
+    let mut end = 0;
+    for run in [first, second].into_iter().chain(runs) {
+        slices.push(IoSlice::new(run.bytes));
+        total += run.bytes.len();
+        end = run.end();
+        if slices.len() == WRITE_SLICES || total >= TURN_MEMBER_BYTES {
+            break;
+        }
+    }
+    let n = sink.write_vectored(&slices)?;
+    if n == total {
+        cursor.reached(end);
+    } else {
+        cursor.written(view, own, n);
+    }
+    Ok(n)
+}
+

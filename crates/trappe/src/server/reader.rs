@@ -1,0 +1,343 @@
+//! One connection's reader: bytes in, as far as its session.
+//!
+//! A future written by hand, since there is one for each member: what a silent one needs is four words. It reads into
+//! its worker's scratch buffer, and owns whatever belongs to its client's speech. It never writes to the socket.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::tcp::OwnedReadHalf,
+    time::{Sleep, sleep},
+};
+use trappe_core::limits::{LINGER, READ_BYTES, SNIFF, SNIFF_BYTES};
+
+use super::{
+    Shared,
+    conn::{Conn, Stage},
+    mail::Mail,
+    talk::{Talk, Verdict},
+    worker::full_line,
+};
+use crate::net::sniff::{self, Guess};
+
+thread_local! {
+    /// The worker's scratch buffer: a buffer a connection would be most of its memory.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// Reads of one poll; then others have their turn.
+const READS: usize = 2;
+/// What the last read of a connection takes at most when the server stops.
+const LAST_READ_BYTES: usize = 1 << 20;
+
+/// A timer that exists only while it is needed.
+#[derive(Default)]
+pub(super) struct Timer(Option<(Duration, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    /// Sets the time, since the hub began, at which it goes off; none: never.
+    pub(super) fn set(&mut self, now: Duration, due: Option<Duration>) {
+        match (due, &mut self.0) {
+            (None, timer) => *timer = None,
+            (Some(due), Some((old, _))) if *old == due => {}
+            (Some(due), Some((old, sleep))) => {
+                *old = due;
+                sleep.as_mut().reset(tokio::time::Instant::now() + due.saturating_sub(now));
+            }
+            (Some(due), timer) => *timer = Some((due, Box::pin(sleep(due.saturating_sub(now))))),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let off = self.0.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+        if off {
+            self.0 = None;
+        }
+        off
+    }
+}
+
+enum State {
+    /// Nothing was sent yet.
+    Silent,
+    /// The first bytes are still the beginning of more than one protocol.
+    Sniffing(Box<(Vec<u8>, Timer)>),
+    /// A client that says something.
+    Talking(Box<Talk>),
+    /// What still comes is of no interest: drained until the end of the stream, or until the timer goes off.
+    Deaf(Timer),
+}
+
+/// See the module.
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    half: OwnedReadHalf,
+    state: State,
+    read_last: bool,
+    gone: bool,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, conn: Arc<Conn>, half: OwnedReadHalf) -> Reader {
+        Reader { shared, conn, half, state: State::Silent, read_last: false, gone: false }
+    }
+
+    fn mail(&self, mail: Mail) {
+        self.shared.posts.to(&self.conn, mail);
+    }
+
+    /// One read into the scratch buffer; what came is dealt with at once. Ready(true): there may be more.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.half).poll_read(cx, &mut buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.received(buffer.filled());
+                    Poll::Ready(true)
+                }
+                // A reset counts as the end of the stream: what was sent before it has been read (PROTOCOL §2, rule 2).
+                Poll::Ready(_) => Poll::Ready(false),
+            }
+        })
+    }
+
+    fn received(&mut self, data: &[u8]) {
+        match &mut self.state {
+            State::Deaf(_) => {}
+            State::Talking(talk) => {
+                let verdict = talk.hear(&self.shared, &self.conn, data);
+                self.judged(verdict);
+            }
+            State::Silent => {
+                self.conn.advance(Stage::Heard);
+                self.sniff(data.to_vec(), Timer::default());
+            }
+            State::Sniffing(sniffing) => {
+                let (mut bytes, timer) = std::mem::take(&mut **sniffing);
+                bytes.extend_from_slice(data);
+                self.sniff(bytes, timer);
+            }
+        }
+    }
+
+    fn sniff(&mut self, bytes: Vec<u8>, mut timer: Timer) {
+        let guess = match sniff::guess(&bytes) {
+            // Only a request's target can be unfinished for so long.
+            Guess::More if bytes.len() > SNIFF_BYTES => Guess::Http,
+            guess => guess,
+        };
+        match guess {
+            Guess::More => {
+                if timer.0.is_none() {
+                    let now = self.shared.now();
+                    timer.set(now, Some(now + SNIFF));
+                }
+                self.state = State::Sniffing(Box::new((bytes, timer)));
+            }
+            Guess::Raw => self.talk(&bytes, false),
+            other => self.refuse(self.shared.refuse_protocol(&self.conn, other)),
+        }
+    }
+
+    /// The first bytes are a raw client's. `suspect`: they may still become an HTTP request line.
+    fn talk(&mut self, bytes: &[u8], suspect: bool) {
+        if self.conn.refused {
+            return self.refuse(self.shared.refusal(&self.conn));
+        }
+        if self.conn.number() == 0 && self.shared.admit(&self.conn).is_err() {
+            return self.refuse(full_line(self.shared.defaults.look));
+        }
+        let mut talk = Box::new(Talk::new(&self.shared, &self.conn, suspect));
+        let verdict = talk.hear(&self.shared, &self.conn, bytes);
+        self.state = State::Talking(talk);
+        self.judged(verdict);
+    }
+
+    fn judged(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::GoOn => {}
+            Verdict::Quit => self.state = State::Deaf(Timer::default()),
+            Verdict::Http => self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http)),
+        }
+    }
+
+    /// This is no member: it is told why, if nothing was written to it yet, and closed.
+    fn refuse(&mut self, why: Bytes) {
+        if self.conn.number() != 0 {
+            self.shared.hub.lock().depart(self.shared.now(), self.conn.number());
+        }
+        self.state = State::Deaf(Timer::default());
+        self.mail(Mail::Refuse(Arc::clone(&self.conn), why));
+    }
+
+    /// The client's stream has ended, or is to be taken as ended: its last message is delivered, and it leaves.
+    fn hang_up(&mut self) {
+        match std::mem::replace(&mut self.state, State::Deaf(Timer::default())) {
+            State::Talking(mut talk) => {
+                if let Verdict::Http = talk.finish(&self.shared, &self.conn) {
+                    return self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http));
+                }
+                talk.depart(&self.shared, &self.conn, None);
+            }
+            State::Sniffing(sniffing) => {
+                // It ended before it was clear what it is: so it was none of the other protocols.
+                self.talk(&sniffing.0, true);
+                self.hang_up();
+            }
+            State::Silent => self.depart_silently(),
+            State::Deaf(timer) => self.state = State::Deaf(timer),
+        }
+    }
+
+    /// A listener that never said anything goes, unannounced.
+    fn depart_silently(&self) {
+        let number = self.conn.number();
+        let end = if number == 0 {
+            0
+        } else {
+            let mut hub = self.shared.hub.lock();
+            hub.depart(self.shared.now(), number);
+            drop(hub);
+            self.shared.lobby().tail.with(|log| log.next())
+        };
+        self.mail(Mail::Finish(Arc::clone(&self.conn), end));
+    }
+
+    /// The server stops: what has arrived by now was accepted, and is delivered.
+    fn last_read(&mut self, cx: &mut Context<'_>) {
+        self.read_last = true;
+        for _ in 0..LAST_READ_BYTES / READ_BYTES {
+            if !matches!(self.read(cx), Poll::Ready(true)) {
+                break;
+            }
+        }
+        // The members stay until all is said: only the speech of this one ends here.
+        if let State::Sniffing(sniffing) = &mut self.state {
+            let bytes = std::mem::take(&mut sniffing.0);
+            self.talk(&bytes, true);
+        }
+        if let State::Talking(talk) = &mut self.state {
+            let _verdict = talk.finish(&self.shared, &self.conn);
+        }
+        if !matches!(self.state, State::Deaf(_)) {
+            self.state = State::Deaf(Timer::default());
+        }
+        self.mail(Mail::ReadLast);
+    }
+
+    /// What is due because time has passed.
+    fn timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.state {
+                State::Silent => return Poll::Ready(()),
+                State::Sniffing(sniffing) => {
+                    if !sniffing.1.poll(cx) {
+                        return Poll::Ready(());
+                    }
+                    let bytes = std::mem::take(&mut sniffing.0);
+                    self.talk(&bytes, true);
+                }
+                State::Talking(talk) => {
+                    if !talk.timer.poll(cx) {
+                        return Poll::Ready(());
+                    }
+                    let verdict = talk.timeout(&self.shared, &self.conn);
+                    self.judged(verdict);
+                }
+                State::Deaf(timer) => {
+                    if timer.poll(cx) {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
+    fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.state {
+            State::Talking(talk) => self.conn.is_full() || talk.must_wait(&self.conn, cx),
+            _ => false,
+        }
+    }
+
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.gone, true) {
+            self.mail(Mail::ReaderGone(Arc::clone(&self.conn), self.read_last));
+        }
+    }
+}
+
+impl Future for Reader {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.conn.set_waker(cx.waker());
+        let stage = me.conn.stage();
+        if me.conn.take_evicted() {
+            if let State::Talking(talk) = &mut me.state {
+                talk.evict(&me.shared, &me.conn);
+            }
+        }
+        if stage == Stage::LastRead && !me.read_last {
+            me.last_read(cx);
+        }
+        if stage == Stage::Linger && !matches!(&me.state, State::Deaf(timer) if timer.0.is_some()) {
+            let now = me.shared.now();
+            let mut timer = Timer::default();
+            timer.set(now, Some(now + LINGER));
+            me.state = State::Deaf(timer);
+        }
+        if me.timers(cx).is_pending() {
+            me.leave();
+            return Poll::Ready(());
+        }
+        for _ in 0..READS {
+            if me.must_wait(cx) {
+                return Poll::Pending;
+            }
+            match me.read(cx) {
+                Poll::Pending => {
+                    // What was just read may have set a timer: it has to know whom to wake.
+                    if me.timers(cx).is_pending() {
+                        break;
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => {
+                    me.hang_up();
+                    me.leave();
+                    return Poll::Ready(());
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    /// Only after a panic is anything left to do: the connection ends, and nobody else notices.
+    fn drop(&mut self) {
+        if !self.gone && std::thread::panicking() {
+            tracing::error!(number = self.conn.number(), "a connection's reader panicked: the connection ends");
+            self.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.depart_silently();
+            self.leave();
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! How a server starts and stops.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+use trappe_core::{
+    command::{Format, Lang},
+    encode::Look,
+    framing::Framing,
+    hub::Hub,
+    limits::{DRAIN, LINGER, ROOM_EMPTY, SHUTDOWN},
+    name::Name,
+    room::log::Retain,
+    words::say,
+};
+
+use super::{
+    Shared,
+    console::Console,
+    mail::{Defaults, Mail},
+    make_room,
+    pool::Pool,
+    room::Posts,
+    sync::{self, Post},
+    worker,
+};
+use crate::net::{holder, listen};
+
+/// How long the last read of all sockets may take when the server stops.
+const LAST_READ: Duration = Duration::from_millis(500);
+
+/// What a server is to be like. Made by the command line.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses to listen on; none: every address of the machine.
+    pub hosts: Vec<IpAddr>,
+    /// The TCP port; 0: the system chooses.
+    pub port: u16,
+    /// Anybody who reaches the port may speak, not only this machine.
+    pub open: bool,
+    /// Worker threads, at least one.
+    pub workers: usize,
+    /// How members are written to until they ask otherwise.
+    pub format: Format,
+    /// How raw connections are read until they ask otherwise.
+    pub framing: Framing,
+    /// The longest message, in bytes.
+    pub message_bytes: usize,
+    /// What a room keeps for `/history` and `/resume`.
+    pub retain_messages: u64,
+    /// The same, in bytes.
+    pub retain_bytes: u64,
+    /// How far behind a member may fall, in bytes of its room's log.
+    pub lag_room_bytes: usize,
+    /// What all rooms may keep, in bytes.
+    pub lag_total_bytes: usize,
+    /// A raw member that falls too far behind goes on, without what it missed, instead of being closed.
+    pub raw_gap_skip: bool,
+    /// Arrivals and departures are announced.
+    pub notices: bool,
+    /// Print nothing after the start.
+    pub quiet: bool,
+    /// The language of sentences.
+    pub lang: Lang,
+}
+
+/// Why a server can't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port is taken; by whom, if that can be known.
+    #[error("port {port} is in use")]
+    PortUsed {
+        /// The port.
+        port: u16,
+        /// Name and id of the process that listens there.
+        holder: Option<String>,
+    },
+    /// The port isn't this user's to bind.
+    #[error("port {port} is not permitted")]
+    PortDenied {
+        /// The port.
+        port: u16,
+    },
+    /// The address isn't one of this machine's.
+    #[error("{address} is not an address of this machine")]
+    AddressUnknown {
+        /// The address.
+        address: IpAddr,
+        /// The port.
+        port: u16,
+    },
+    /// Anything else that the system refused.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A failure of something that the system does for us.
+fn system(doing: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System { doing, source }
+}
+
+/// How a server that started came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was asked to, and delivered what it had accepted.
+    Drained,
+    /// It was asked twice.
+    AtOnce,
+}
+
+/// Runs a server until it is told to stop (SIGINT, SIGTERM). `started` is called once it listens, with what its first lines
+/// are to say.
+///
+/// # Errors
+/// [`StartError`] where it can't start; nothing is left behind then.
+pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, StartError> {
+    let files = listen::raise_file_limit();
+    let listeners = bind(config)?;
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let port = addresses.first().map_or(config.port, SocketAddr::port);
+    let (console, printer) = if config.quiet {
+        (None, None)
+    } else {
+        let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
+        (Some(console), Some(thread))
+    };
+    let shared = share(config, port, console.clone());
+    let rt = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(system("start the acceptors"))?;
+    let workers: Vec<JoinHandle<()>> = (0..config.workers)
+        .map(|n| worker::start(Arc::clone(&shared), n))
+        .collect::<io::Result<_>>()
+        .map_err(system("start the workers"))?;
+    tracing::debug!(files, workers = config.workers, "the server has started");
+    let stopped = rt.block_on(async {
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return Err(StartError::System { doing: "watch for signals", source: io::Error::last_os_error() });
+        };
+        let acceptors = listeners
+            .into_iter()
+            .map(|listener| Acceptor::start(Arc::clone(&shared), listener, files))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(system("start the acceptors"))?;
+        started(&first_lines(config, &addresses, port));
+        let mut stop = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        let mut sweep = tokio::time::interval(ROOM_EMPTY / 10);
+        loop {
+            tokio::select! {
+                () = stop() => break,
+                _ = sweep.tick() => shared.hub.lock().sweep(shared.now()),
+            }
+        }
+        acceptors.into_iter().for_each(Acceptor::stop);
+        tokio::select! {
+            () = stop() => Ok(Stopped::AtOnce),
+            () = drain(&shared, workers) => Ok(Stopped::Drained),
+        }
+    })?;
+    if let (Some(console), Some(_printer), Stopped::Drained) = (console, printer, stopped) {
+        console.close(Instant::now() + (SHUTDOWN - DRAIN - LINGER));
+    }
+    Ok(stopped)
+}
+
+/// One thread that accepts on one listener, handing the connections to the workers in turn.
+struct Acceptor {
+    stop: UnixStream,
+    thread: JoinHandle<()>,
+}
+
+impl Acceptor {
+    fn start(shared: Arc<Shared>, listener: TcpListener, files: u64) -> io::Result<Acceptor> {
+        let (stop, stopped) = UnixStream::pair()?;
+        let thread = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
+            let mut next = 0;
+            let take = |stream, peer| {
+                shared.posts.workers[next].send(Mail::Accepted(stream, peer));
+                next = (next + 1) % shared.posts.workers.len();
+            };
+            let refuse = |stream: &TcpStream| refuse_full(&shared, stream, files);
+            if let Err(error) = listen::accept(&listener, &stopped, take, refuse) {
+                tracing::error!(%error, "an acceptor ended: nobody new can connect");
+            }
+        })?;
+        Ok(Acceptor { stop, thread })
+    }
+
+    /// Nobody new comes in; the listener is closed.
+    fn stop(self) {
+        drop(self.stop);
+        // A panic there has been printed, and ends with the process that is ending.
+        let _ended = self.thread.join();
+    }
+}
+
+/// At the limit of open files: one line to who wanted in, and one to the log.
+fn refuse_full(shared: &Shared, stream: &TcpStream, files: u64) {
+    let look = shared.defaults.look;
+    let mut out = Vec::new();
+    look.error(&mut out, "full", &say(look.lang, "full-descriptors", &[]));
+    // It is refused anyway: whether it hears why is up to it.
+    let _unheard = socket2::SockRef::from(stream).send(&out);
+    tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", files.into())]));
+}
+
+/// Delivers what was accepted, says goodbye, ends everything.
+async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
+    let lang = shared.defaults.look.lang;
+    if let Some(console) = &shared.posts.console {
+        console.say(say(lang, "server-stopping", &[]));
+    }
+    shared.reading.store(workers.len(), Relaxed);
+    shared.posts.to_all(|| Mail::LastRead);
+    let _late = tokio::time::timeout(LAST_READ, shared.all_read.notified()).await;
+    shared.say_goodbye();
+    shared.posts.to_all(|| Mail::Close);
+    // The workers have bounds of their own; joining them on another thread keeps a second signal heard.
+    let joined = tokio::task::spawn_blocking(move || {
+        for worker in workers {
+            // A worker that panicked has ended the process already.
+            let _ended = worker.join();
+        }
+    });
+    let _late = tokio::time::timeout(SHUTDOWN - LAST_READ, joined).await;
+}
+
+fn first_lines(config: &Config, addresses: &[SocketAddr], port: u16) -> Vec<String> {
+    let lang = config.lang;
+    let where_: Vec<String> = addresses.iter().map(|a| listen::describe(*a)).collect();
+    let reachable = if config.open { "server-who-open" } else { "server-who-loopback" };
+    vec![
+        say(lang, "server-started", &[]),
+        say(lang, "server-where", &[("addresses", where_.join(", ").as_str().into())]),
+        say(lang, reachable, &[]),
+        say(lang, "server-try", &[("port", port.into())]),
+    ]
+}
+
+fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |error: io::Error, address: Option<IpAddr>, port: u16| match (error.kind(), address) {
+        (io::ErrorKind::AddrInUse, _) => StartError::PortUsed { port, holder: holder::of_port(port) },
+        (io::ErrorKind::PermissionDenied, _) => StartError::PortDenied { port },
+        (io::ErrorKind::AddrNotAvailable, Some(address)) => StartError::AddressUnknown { address, port },
+        _ => StartError::System { doing: "listen", source: error },
+    };
+    if config.hosts.is_empty() {
+        return Ok(vec![listen::bind_all(config.port).map_err(|e| failed(e, None, config.port))?]);
+    }
+    let mut port = config.port;
+    let mut listeners = Vec::new();
+    for &host in &config.hosts {
+        let listener =
+            listen::bind(SocketAddr::new(host, port), false).map_err(|e| failed(e, Some(host), port))?;
+        // Several addresses share the port that the system chose for the first.
+        port = listener.local_addr().map_err(system("ask for the port"))?.port();
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn share(config: &Config, port: u16, console: Option<Arc<Console>>) -> Arc<Shared> {
+    let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
+    let ledger = Arc::new(AtomicUsize::new(0));
+    let name = Name::parse("lobby").expect("the lobby's name is a name");
+    let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
+    let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, &ledger);
+    let look = Look { format: config.format, framing: config.framing, lang: config.lang, quiet: false };
+    Arc::new(Shared {
+        started: Instant::now(),
+        hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
+        lobby,
+        posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },
+        pool: Pool::default(),
+        defaults: Defaults { look, message_bytes: config.message_bytes, raw_gap_skip: config.raw_gap_skip },
+        open: config.open,
+        notices: config.notices,
+        port,
+        retain,
+        lag_room_bytes,
+        lag_total_bytes: config.lag_total_bytes,
+        ledger,
+        relieved_us: AtomicU64::new(0),
+        refused: Mutex::new(BTreeMap::new()),
+        panics: AtomicUsize::new(0),
+        reading: AtomicUsize::new(0),
+        all_read: Notify::new(),
+    })
+}

@@ -1,0 +1,244 @@
+//! A client that says something: its framing and its session, and what the hub does for it.
+
+use std::{borrow::Cow, sync::Arc, task::Context, time::Duration};
+
+use bytes::Bytes;
+use trappe_core::{
+    framing::{Frame, Framer},
+    message::{Kind, Position},
+    room::cursor::Item,
+    session::{Session, Step},
+};
+
+use super::{Shared, conn::Conn, desk, mail::Mail, reader::Timer, room::Room};
+use crate::net::sniff;
+
+/// What is to become of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes on.
+    GoOn,
+    /// The member has left.
+    Quit,
+    /// Its first line turned out to be an HTTP request: none of it is speech.
+    Http,
+}
+
+/// See the module.
+pub(super) struct Talk {
+    framer: Framer,
+    pub(super) session: Session,
+    pub(super) room: Arc<Room>,
+    /// Replies that are not in the private queue yet.
+    out: Vec<u8>,
+    pub(super) timer: Timer,
+    /// The first line may still become an HTTP request.
+    suspect: bool,
+    /// Everyone else in the room was behind at the last append.
+    pressed: bool,
+    /// What the pool of unfinished bytes knows of this client.
+    held: usize,
+}
+
+impl Talk {
+    pub(super) fn new(shared: &Shared, conn: &Conn, suspect: bool) -> Talk {
+        let look = shared.defaults.look;
+        Talk {
+            framer: Framer::new(look.framing, shared.defaults.message_bytes),
+            session: Session::new(conn.number(), look, shared.defaults.message_bytes),
+            room: Arc::clone(shared.lobby()),
+            out: Vec::new(),
+            timer: Timer::default(),
+            suspect,
+            pressed: false,
+            held: 0,
+        }
+    }
+
+    /// Takes what was read.
+    pub(super) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
+        let now = shared.now();
+        let mut read = 0;
+        let mut verdict = Verdict::GoOn;
+        if self.suspect {
+            self.framer.hold_first_line(sniff::is_suspect(data));
+        }
+        self.framer.read(now, data);
+        // The framer lends its messages: it stands apart while the rest of the talk goes on.
+        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        loop {
+            let mut input = &data[read..];
+            let Some(frame) = framer.next(now, &mut input) else { break };
+            read = data.len() - input.len();
+            verdict = self.frame(shared, conn, now, frame);
+            if verdict != Verdict::GoOn {
+                break;
+            }
+            if let Some(framing) = self.session.framing_asked() {
+                framer.switch(framing);
+            }
+        }
+        self.framer = framer;
+        self.after(shared, conn, now);
+        verdict
+    }
+
+    /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was the largest.
+    pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        let bytes = self.framer.forget();
+        conn.count_rejected();
+        self.session.pool_full(bytes, &mut self.out);
+        self.after(shared, conn, shared.now());
+    }
+
+    /// A deadline of the framing has passed.
+    pub(super) fn timeout(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        let now = shared.now();
+        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        let verdict = match framer.timeout(now) {
+            Some(frame) => self.frame(shared, conn, now, frame),
+            None => Verdict::GoOn,
+        };
+        if let Some(framing) = self.session.framing_asked() {
+            framer.switch(framing);
+        }
+        self.framer = framer;
+        self.after(shared, conn, now);
+        verdict
+    }
+
+    /// The end of the stream: what is unfinished is a message.
+    pub(super) fn finish(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        let now = shared.now();
+        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        let verdict = match framer.finish() {
+            Some(frame) => self.frame(shared, conn, now, frame),
+            None => Verdict::GoOn,
+        };
+        shared.pool.update(conn, &mut self.held, 0);
+        self.flush(shared, conn);
+        verdict
+    }
+
+    fn after(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
+        self.flush(shared, conn);
+        self.timer.set(now, self.framer.deadline());
+        shared.pool.update(conn, &mut self.held, self.framer.held());
+    }
+
+    fn frame(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, frame: Frame<'_>) -> Verdict {
+        if std::mem::take(&mut self.suspect) {
+            let request = match &frame {
+                Frame::Message { body, .. } => sniff::is_request(body),
+                // Too long for a line, and still no end to the target.
+                Frame::TooLong => true,
+                Frame::Unfinished { .. } => false,
+            };
+            if request {
+                return Verdict::Http;
+            }
+        }
+        let before = self.out.len();
+        let rejected = !matches!(frame, Frame::Message { .. });
+        let step = self.session.frame(frame, &mut self.out);
+        if rejected {
+            conn.count_rejected();
+        }
+        if let Some((look, echo)) = self.session.look_changed() {
+            // What was said before is in the old look, the reply in the new.
+            let reply = self.out.split_off(before);
+            self.flush(shared, conn);
+            shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Look(look, echo)));
+            self.out = reply;
+        }
+        match step {
+            Step::Nothing => {}
+            Step::Speak(body) => {
+                self.announce(shared, conn, now);
+                self.speak(shared, conn, now, &body);
+            }
+            Step::Ask(request) => {
+                if !desk::ask(shared, conn, self, now, request) {
+                    return Verdict::Quit;
+                }
+            }
+        }
+        if !rejected {
+            self.announce(shared, conn, now);
+        }
+        Verdict::GoOn
+    }
+
+    fn speak(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, body: &Cow<'_, [u8]>) {
+        let appended = self.room.append(&shared.posts, micros(now), conn, &self.session.author, Kind::Speech, body);
+        if appended.wake {
+            shared.said(conn.worker, &self.room);
+        }
+        self.pressed = appended.pressed;
+        let room = &self.room;
+        self.session.spoke(|| Position { epoch: room.tail.with(|log| log.epoch()), seq: appended.seq }, &mut self.out);
+    }
+
+    /// A notice in the member's room that it doesn't get itself.
+    pub(super) fn notice(&self, shared: &Shared, conn: &Conn, now: Duration, kind: Kind) {
+        let appended = self.room.append(&shared.posts, micros(now), conn, &self.session.author, kind, &[]);
+        if appended.wake {
+            shared.said(conn.worker, &self.room);
+        }
+    }
+
+    /// The first thing that a client says or asks makes it known to the room, and gets it its welcome.
+    fn announce(&mut self, shared: &Shared, conn: &Conn, now: Duration) {
+        if self.session.greeted() {
+            return;
+        }
+        let announced = shared.announces(&shared.hub.lock(), conn.number());
+        if announced {
+            self.notice(shared, conn, now, Kind::Joined);
+        }
+        let room = &self.room;
+        self.session.greet(|| (room.name.to_string(), room.position()), &mut self.out);
+    }
+
+    /// The replies so far go into the private queue.
+    pub(super) fn flush(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        if !self.out.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut self.out));
+            conn.claim(bytes.len());
+            shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Bytes(bytes)));
+        }
+    }
+
+    /// A reply.
+    pub(super) fn reply(&mut self, write: impl FnOnce(&Session, &mut Vec<u8>)) {
+        write(&self.session, &mut self.out);
+    }
+
+    /// The member leaves: the room is told, the name is free, and what is due to it up to now is still written.
+    pub(super) fn depart(&mut self, shared: &Shared, conn: &Arc<Conn>, word: Option<&str>) {
+        let now = shared.now();
+        let announced = {
+            let mut hub = shared.hub.lock();
+            let announced = shared.announces(&hub, conn.number());
+            hub.depart(now, conn.number());
+            announced
+        };
+        let end = self.room.tail.with(|log| log.next());
+        if announced && self.session.greeted() {
+            self.notice(shared, conn, now, Kind::Left(word.map(Into::into)));
+        }
+        self.flush(shared, conn);
+        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), end));
+    }
+
+    /// Whether reading is to wait: everyone else in the room is too far behind.
+    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
+        self.pressed = self.pressed && self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone());
+        self.pressed
+    }
+}
+
+/// A time since the hub began in microseconds: 584 000 years fit.
+pub(super) fn micros(now: Duration) -> u64 {
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,283 @@
+//! A worker: a thread with a runtime of its own, one pump, and the readers of its connections.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{net::TcpStream, runtime, time};
+use trappe_core::{
+    encode::Look,
+    limits::SILENCE,
+    room::{cursor::Item, view::View},
+    words::say,
+};
+
+use super::{
+    Shared,
+    conn::{Conn, Stage},
+    mail::Mail,
+    pump::Pump,
+    reader::Reader,
+};
+use crate::net::sink::Sink;
+
+/// How often the ends that take long are looked at, while there are any.
+const EXPIRY: Duration = Duration::from_millis(250);
+/// A mailbox that grew beyond this many mails is given back.
+const MAIL_KEPT: usize = 4096;
+
+/// Starts worker `number`; its thread ends when the server stops.
+pub(super) fn start(shared: Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
+    let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            rt.block_on(Worker::new(shared, number).run());
+            // Readers that still drain have had their time.
+            rt.shutdown_background();
+        }));
+        if ended.is_err() {
+            // A pump that panics may have torn its members' state: the service starts the process anew.
+            tracing::error!(worker = number, "the pump panicked: the process ends");
+            std::process::exit(70);
+        }
+    })
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    pump: Pump,
+    mail: Vec<Mail>,
+    /// Connections that have said nothing yet, in the order of their deadlines.
+    silent: VecDeque<(Duration, Arc<Conn>)>,
+    /// Readers that haven't read for the last time.
+    reading: usize,
+    last_read: bool,
+    close_by: Option<Instant>,
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, number: usize) -> Worker {
+        let pump = Pump::new(Arc::clone(&shared), number);
+        Worker {
+            shared,
+            pump,
+            mail: Vec::new(),
+            silent: VecDeque::new(),
+            reading: 0,
+            last_read: false,
+            close_by: None,
+        }
+    }
+
+    async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let post = &shared.posts.workers[self.pump.worker];
+        loop {
+            if self.pump.is_idle() {
+                let next = self.next_deadline();
+                tokio::select! {
+                    biased;
+                    () = post.bell.heard() => {}
+                    () = async { time::sleep(next.unwrap_or_default()).await }, if next.is_some() => {}
+                }
+            }
+            // Other senders' lines that have arrived by now join the batch.
+            tokio::task::yield_now().await;
+            self.round();
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        self.read_mail();
+        if self.admit_silent() {
+            self.read_mail();
+        }
+        if !self.pump.ending.is_empty() {
+            self.pump.expire();
+        }
+        self.pump.turn();
+        self.shared.relieve();
+    }
+
+    /// Reads the mail; what was said meanwhile is sealed, and comes back as mail of its own.
+    fn read_mail(&mut self) {
+        let mut sealed = true;
+        while std::mem::take(&mut sealed) {
+            let mut mail = std::mem::take(&mut self.mail);
+            self.shared.posts.workers[self.pump.worker].take(&mut mail);
+            for mail in mail.drain(..) {
+                if let Mail::Said(room) = mail {
+                    room.seal(&self.shared.posts, self.pump.worker);
+                    sealed = true;
+                } else {
+                    self.read(mail);
+                }
+            }
+            if mail.capacity() <= MAIL_KEPT {
+                self.mail = mail;
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        let silence = self.silent.front().map(|(due, _)| due.saturating_sub(now));
+        let expiry = (!self.pump.ending.is_empty()).then_some(EXPIRY);
+        let close = self.close_by.map(|by| by.saturating_duration_since(Instant::now()));
+        [silence, expiry, close].into_iter().flatten().min()
+    }
+
+    fn is_over(&self) -> bool {
+        self.pump.closing && (self.pump.slots.is_empty() || self.close_by.is_some_and(|by| Instant::now() >= by))
+    }
+
+    fn read(&mut self, mail: Mail) {
+        match mail {
+            Mail::Accepted(stream, peer) => self.accepted(stream, peer),
+            Mail::Said(room) => room.seal(&self.shared.posts, self.pump.worker),
+            Mail::Batch(room, batch) => self.pump.batch(&room, batch),
+            Mail::View(room, kept, end) => {
+                let epoch = room.tail.with(|log| log.epoch());
+                self.pump.open(room, View::new(epoch, kept, end));
+            }
+            Mail::Enter(conn, room, at) => {
+                if let Some((id, _)) = self.pump.slot(&conn) {
+                    self.pump.enter(id, &room, at);
+                }
+            }
+            Mail::Private(conn, item) => {
+                if let Some((id, slot)) = self.pump.slot(&conn) {
+                    slot.cursor.push(item);
+                    self.pump.urge(id);
+                }
+            }
+            Mail::Direct { to, from, text, reserved } => {
+                if let Some((id, slot)) = self.pump.slot(&to) {
+                    let mut out = Vec::with_capacity(reserved);
+                    slot.cursor.look().direct(&mut out, &from, &text);
+                    to.claim(out.len());
+                    to.release(reserved);
+                    slot.cursor.push(Item::Bytes(out.into()));
+                    self.pump.urge(id);
+                }
+            }
+            Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
+            Mail::Finish(conn, end) => {
+                if let Some((id, _)) = self.pump.slot(&conn) {
+                    self.pump.finish(id, end);
+                }
+            }
+            Mail::ReadLast => {
+                self.reading -= 1;
+                self.report_last_read();
+            }
+            Mail::ReaderGone(conn, read_last) => {
+                self.reading -= usize::from(!read_last);
+                if let Some((id, _)) = self.pump.slot(&conn) {
+                    self.pump.reader_gone(id);
+                }
+                self.report_last_read();
+            }
+            Mail::Writable(id, serial) => self.pump.writable(id, serial),
+            Mail::Squeeze(room) => self.pump.squeeze(&room),
+            Mail::LastRead => {
+                self.last_read = true;
+                for (_, slot) in &self.pump.slots {
+                    slot.conn.advance(Stage::LastRead);
+                }
+                self.report_last_read();
+            }
+            Mail::Close => self.close(),
+        }
+    }
+
+    fn report_last_read(&mut self) {
+        if self.last_read && self.reading == 0 {
+            self.last_read = false;
+            self.shared.drained();
+        }
+    }
+
+    fn close(&mut self) {
+        self.pump.closing = true;
+        self.close_by = Some(Instant::now() + trappe_core::limits::DRAIN);
+        let ids: Vec<u32> = self.pump.slots.iter().map(|(_, slot)| slot.conn.slot).collect();
+        for id in ids {
+            let end = self.pump.head(id);
+            self.pump.finish(id, end);
+        }
+    }
+
+    fn accepted(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%peer, %error, "can't register a connection: closed"),
+        };
+        let (shared, worker) = (&self.shared, self.pump.worker);
+        let now = shared.now();
+        let refused = !shared.open && !peer.ip().to_canonical().is_loopback();
+        // An IPv4 peer of a dual-stack listener is shown as what it is.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let (read, write) = stream.into_split();
+        let make = |slot| Arc::new(Conn::new(peer, now, worker, slot, refused));
+        let conn = self.pump.add(Sink::Stream(write), make);
+        self.silent.push_back((now + SILENCE, Arc::clone(&conn)));
+        self.reading += 1;
+        if self.last_read || self.pump.closing {
+            conn.advance(Stage::LastRead);
+        }
+        tokio::spawn(Reader::new(Arc::clone(&self.shared), conn, read));
+    }
+
+    /// Whoever has said nothing for long enough is a member now (or is told why it can't be). Tells whether there was any.
+    fn admit_silent(&mut self) -> bool {
+        let now = self.shared.now();
+        let mut admitted = false;
+        while self.silent.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, conn)) = self.silent.pop_front() else { break };
+            if conn.stage() != Stage::Silent || self.pump.slot(&conn).is_none() {
+                continue;
+            }
+            admitted = true;
+            if conn.refused {
+                let refusal = self.shared.refusal(&conn);
+                self.refuse(&conn, refusal);
+            } else if self.shared.admit(&conn).is_err() {
+                let look = self.shared.defaults.look;
+                let full = full_line(look);
+                self.refuse(&conn, full);
+            }
+        }
+        if self.silent.is_empty() && self.silent.capacity() > 1024 {
+            self.silent = VecDeque::new();
+        }
+        admitted
+    }
+
+    fn refuse(&mut self, conn: &Arc<Conn>, bytes: Bytes) {
+        if let Some((id, slot)) = self.pump.slot(conn) {
+            if !slot.wrote && !bytes.is_empty() {
+                conn.claim(bytes.len());
+                slot.cursor.push(Item::Bytes(bytes));
+            }
+            let end = slot.cursor.at();
+            self.pump.finish(id, end);
+        }
+    }
+}
+
+/// The line for who finds the hub full.
+pub(super) fn full_line(look: Look) -> Bytes {
+    let mut out = Vec::new();
+    look.error(&mut out, "full", &say(look.lang, "full-members", &[]));
+    out.into()
+}

@@ -1,0 +1,169 @@
+//! What was said before: asked for again, and taken up where one left.
+
+use crate::hub::Hub;
+use crate::peer::{Peer, position_in};
+
+#[track_caller]
+fn say_in_turn(peer: &mut Peer, numbers: std::ops::RangeInclusive<u32>) {
+    for number in numbers {
+        peer.say(&format!("mot {number}"));
+    }
+    peer.ask("");
+}
+
+/// The position that `/why` shows.
+#[track_caller]
+fn position(peer: &mut Peer) -> String {
+    position_in(&peer.ask("/why").join(" "))
+}
+
+#[test]
+fn history_gives_the_last_ones_with_ones_own_between_its_two_lines() {
+    let hub = Hub::start(&["--quiet"]);
+    let (mut alice, mut bob) = (hub.named("alice"), hub.named("bob"));
+    say_in_turn(&mut alice, 1..=20);
+    bob.until(|line| line == "<alice> mot 20");
+    let wanted = ["* historique (2)", "<alice> mot 19", "<alice> mot 20", "* fin"];
+    assert_eq!(bob.ask("/history 2"), wanted);
+    assert_eq!(alice.ask("/history 2"), wanted, "its own are included");
+    let ten = bob.ask("/history");
+    assert_eq!(ten.len(), 12, "{ten:?}");
+    assert_eq!(ten[1], "<alice> mot 11");
+    let all = bob.ask("/history 1000");
+    assert_eq!(all.len(), 22, "{all:?}");
+    assert_eq!(all[0], "* historique (20)");
+}
+
+#[test]
+fn a_late_joiner_hears_nothing_of_before_but_may_ask() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut alice = hub.named("alice");
+    say_in_turn(&mut alice, 1..=3);
+    let mut late = hub.member();
+    alice.say("mot 4");
+    assert_eq!(late.line(), "<alice> mot 4");
+    assert_eq!(late.ask("/history 4")[1], "<alice> mot 1");
+}
+
+#[test]
+fn resume_from_the_position_of_the_welcome_gives_everything_since_then() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut alice = hub.named("alice");
+    say_in_turn(&mut alice, 1..=5);
+    let mut bob = hub.connect();
+    let welcome = bob.ask("/nick bob");
+    let position = position_in(&welcome.join(" "));
+    assert!(position.ends_with("@5"), "{position}");
+    bob.ask("/quiet on");
+    bob.say("le mien");
+    drop(bob);
+
+    say_in_turn(&mut alice, 6..=8);
+    let mut again = hub.member();
+    let missed = again.ask(&format!("/resume {position}"));
+    let mut wanted = vec!["<bob> le mien", "<alice> mot 6", "<alice> mot 7", "<alice> mot 8"];
+    // Bob's last word and alice's next come from two connections: their order is the room's own.
+    let live = missed.last().expect("an end").clone();
+    let mut got: Vec<&str> = missed[..missed.len() - 1].iter().map(String::as_str).collect();
+    got.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(got, wanted);
+    assert_eq!(live, "* live");
+    alice.say("en direct");
+    assert_eq!(again.line(), "<alice> en direct");
+}
+
+#[test]
+fn a_bare_seq_is_of_the_present_epoch() {
+    let hub = Hub::start(&["--quiet"]);
+    let (mut alice, mut bob) = (hub.named("alice"), hub.member());
+    say_in_turn(&mut alice, 1..=5);
+    bob.until(|line| line == "<alice> mot 5");
+    assert_eq!(bob.ask("/resume 3"), ["<alice> mot 4", "<alice> mot 5", "* live"]);
+    assert_eq!(bob.ask("/resume 5"), ["* live"]);
+    assert_eq!(alice.ask("/resume 4"), ["<alice> mot 5", "* live"], "its own are included");
+}
+
+#[test]
+fn a_position_of_another_life_is_told_and_then_what_is_kept_comes() {
+    let hub = Hub::start(&["--quiet"]);
+    let (mut alice, mut bob) = (hub.named("alice"), hub.member());
+    say_in_turn(&mut alice, 1..=3);
+    bob.until(|line| line == "<alice> mot 3");
+    let answer = bob.ask("/resume aaaaaaaaaa@2");
+    assert!(answer[0].starts_with("! gap oldest="), "{answer:?}");
+    assert!(position_in(&answer[0]).ends_with("@1"), "{answer:?}");
+    assert_eq!(answer[1..], ["<alice> mot 1", "<alice> mot 2", "<alice> mot 3", "* live"]);
+}
+
+#[test]
+fn a_position_older_than_what_is_kept_is_told_too() {
+    let hub = Hub::start(&["--quiet", "--retain", "10msg,1MiB"]);
+    let (mut alice, mut bob) = (hub.named("alice"), hub.member());
+    say_in_turn(&mut alice, 1..=2000);
+    bob.until(|line| line == "<alice> mot 2000");
+    let answer = bob.ask("/resume 5");
+    assert!(answer[0].starts_with("! gap oldest="), "{:?}", &answer[..3]);
+    let position = position_in(&answer[0]);
+    let oldest: usize =
+        position.split_once('@').and_then(|(_, seq)| seq.parse().ok()).expect("a seq");
+    assert!(oldest > 6 && oldest <= 1991, "{oldest}");
+    assert_eq!(answer[1], format!("<alice> mot {oldest}"));
+    assert_eq!(answer.last().map(String::as_str), Some("* live"));
+    assert_eq!(answer.len(), 2001 - oldest + 2);
+}
+
+#[test]
+fn join_with_a_position_enters_without_hole_or_repeat() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut alice = hub.named("alice");
+    alice.ask("/join jeu");
+    let mut bob = hub.member();
+    bob.ask("/join jeu");
+    say_in_turn(&mut alice, 1..=4);
+    bob.until(|line| line == "<alice> mot 4");
+    let position = position(&mut bob);
+    assert!(position.ends_with("@4"), "{position}");
+    bob.ask("/leave");
+    say_in_turn(&mut alice, 5..=8);
+    bob.say(&format!("/join jeu {position}"));
+    bob.until(|line| line.starts_with("* ") && line.contains("jeu"));
+    for number in 5..=8 {
+        assert_eq!(bob.until(|line| line.starts_with('<')), format!("<alice> mot {number}"));
+    }
+    say_in_turn(&mut alice, 9..=9);
+    assert_eq!(bob.until(|line| line.starts_with('<')), "<alice> mot 9");
+}
+
+#[test]
+fn a_room_that_everyone_left_keeps_its_history() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut alice = hub.named("alice");
+    alice.ask("/join jeu");
+    let before = position(&mut alice);
+    say_in_turn(&mut alice, 1..=3);
+    alice.say("/quit");
+    alice.rest();
+    let mut bob = hub.member();
+    bob.ask("/join jeu");
+    let answer = bob.ask(&format!("/resume {before}"));
+    assert_eq!(answer, ["<alice> mot 1", "<alice> mot 2", "<alice> mot 3", "* live"]);
+}
+
+#[test]
+fn history_is_given_whole_to_one_who_reads_late() {
+    let hub = Hub::start(&["--quiet", "--retain", "1000msg,8MiB"]);
+    let mut alice = hub.named("alice");
+    let padding = "x".repeat(1000);
+    for number in 1..=1000 {
+        alice.say(&format!("{number} {padding}"));
+    }
+    alice.ask("");
+    // More than its private queue could ever hold, asked for three times before a byte is read.
+    let mut bob = Peer::narrow(hub.port());
+    bob.send("/quiet on\n/history 1000\n/history 1000\n/history 1000\n/ping fin\n");
+    let lines = bob.before("* pong fin");
+    let bodies = lines.iter().filter(|line| line.starts_with("<alice> ")).count();
+    assert_eq!(bodies, 3000);
+    assert_eq!(lines.iter().filter(|line| *line == "* fin").count(), 3);
+}

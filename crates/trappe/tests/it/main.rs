@@ -1,0 +1,29 @@
+//! End-to-end tests: the real binary, real sockets, and the programs that people really have.
+//!
+//! Each test starts its own hub on a port that the system chooses, and ends it. Nothing here sleeps: a test waits for an
+//! effect (a line, an end of stream), and proves that something did *not* come by a marker that comes after it.
+
+mod hub;
+mod peer;
+mod process;
+mod tools;
+
+mod bad_bytes;
+mod bad_commands;
+mod client;
+mod client_terminal;
+mod commands;
+mod console;
+mod crowd;
+mod descriptors;
+mod foreign;
+mod formats;
+mod framings;
+mod history;
+mod remote;
+mod rooms;
+mod rude;
+mod slow;
+mod start;
+mod stop;
+mod wires;

@@ -1,0 +1,269 @@
+//! `cargo xtask bench`: trappe beside whichever peers are installed, in turns within each repetition.
+//!
+//! The figures of one machine at one moment mean little; the ratios of one run do.
+
+mod fan;
+mod machine;
+mod proto;
+mod server;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::run;
+use crate::workspace::Workspace;
+use fan::{Found, Load};
+use server::Peer;
+
+/// What the others are compared with.
+const REFERENCE: &str = "trappe-raw";
+/// Octets of a message, as most chats and games have it.
+const MESSAGE_BYTES: usize = 64;
+/// A cold release build on a small machine.
+const BUILD_MAX: Duration = Duration::from_mins(20);
+
+/// What was typed after `bench`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Peers to take beside trappe; every installed one if empty.
+    only: Vec<String>,
+    repetitions: u64,
+    seconds: u64,
+}
+
+impl Options {
+    /// Reads `--only A,B`, `--reps N`, `--secs S`; an error says what is wrong.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self { only: Vec::new(), repetitions: 3, seconds: 2 };
+        let mut words = arguments.iter();
+        while let Some(flag) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("`{flag}` wants a value"));
+            match flag.as_str() {
+                "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+                "--reps" => options.repetitions = bounded(flag, value()?, 25)?,
+                "--secs" => options.seconds = bounded(flag, value()?, 60)?,
+                unknown => return Err(format!("`bench` does not take `{unknown}`")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn bounded(flag: &str, value: &str, most: u64) -> Result<u64, String> {
+    value
+        .parse()
+        .ok()
+        .filter(|n| (1..=most).contains(n))
+        .ok_or_else(|| format!("`{flag}` wants a number from 1 to {most}"))
+}
+
+/// A situation in which all are compared.
+struct Cell {
+    name: &'static str,
+    members: usize,
+    senders: usize,
+    window: u64,
+}
+
+const CELLS: &[Cell] = &[
+    Cell { name: "100 members, one message at a time", members: 100, senders: 1, window: 1 },
+    Cell { name: "1000 members, 10 senders, window 64", members: 1000, senders: 10, window: 64 },
+];
+
+/// The measurements of one peer in one cell, one for each repetition; `None` where a run failed.
+struct Row {
+    peer: &'static str,
+    runs: Vec<Option<Found>>,
+}
+
+/// Builds trappe, runs every cell, prints a table of ratios for each. False if a run failed or lost something.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    println!("building trappe --release");
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "-q", "--release", "-p", "trappe"]).current_dir(&workspace.root);
+    let outcome = run::run(&mut build, BUILD_MAX)?;
+    ensure!(outcome.ok, "cargo build failed:\n{}", outcome.output);
+
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.root.join("target"), Into::into);
+    let scratch = target.join("xtask-bench");
+    std::fs::create_dir_all(&scratch).context("making target/xtask-bench")?;
+    let files = machine::raise_open_files()?;
+    let peers: Vec<Peer> = server::installed(&target.join("release/trappe"))
+        .into_iter()
+        .filter(|peer| {
+            peer.name.starts_with("trappe")
+                || options.only.is_empty()
+                || options.only.iter().any(|n| n == peer.name)
+        })
+        .collect();
+
+    println!("{}; {files} open files", machine::describe());
+    println!(
+        "cargo xtask bench --reps {} --secs {}{}; messages of {MESSAGE_BYTES} B; trappe with --workers 1",
+        options.repetitions,
+        options.seconds,
+        if options.only.is_empty() {
+            String::new()
+        } else {
+            format!(" --only {}", options.only.join(","))
+        }
+    );
+    let mut well = true;
+    for cell in CELLS {
+        println!("\n{}", cell.name);
+        let load = Load {
+            members: cell.members,
+            senders: cell.senders,
+            window: cell.window,
+            bytes: MESSAGE_BYTES,
+            measured: Duration::from_secs(options.seconds),
+        };
+        let mut rows: Vec<Row> = peers
+            .iter()
+            .filter(|peer| peer.members_max >= cell.members)
+            .map(|peer| Row { peer: peer.name, runs: Vec::new() })
+            .collect();
+        for repetition in 0..options.repetitions {
+            for row in &mut rows {
+                let peer = peers
+                    .iter()
+                    .find(|peer| peer.name == row.peer)
+                    .expect("rows are made from peers");
+                let found =
+                    peer.start(&scratch).and_then(|server| fan::run(&server, peer.wire, &load));
+                let lost = matches!(&found, Ok(found) if found.missing != 0);
+                match &found {
+                    Err(error) => {
+                        println!("  {} (repetition {}): {error:#}", peer.name, repetition + 1);
+                    }
+                    Ok(found) if lost => {
+                        println!(
+                            "  {} (repetition {}): {} deliveries missing",
+                            peer.name,
+                            repetition + 1,
+                            found.missing
+                        );
+                    }
+                    Ok(_) => {}
+                }
+                // A peer that fails is a fact about the peer; trappe must not.
+                well &= !(peer.name.starts_with("trappe") && (lost || found.is_err()));
+                row.runs.push(found.ok().filter(|_| !lost));
+            }
+        }
+        print!("{}", table(&rows));
+    }
+    Ok(well)
+}
+
+/// Medians, and the medians of the ratios to trappe raw within each repetition.
+fn table(rows: &[Row]) -> String {
+    let reference = rows.iter().find(|row| row.peer == REFERENCE);
+    let line = |cells: [&str; 5]| {
+        let [name, cpu, rate, cpu_ratio, rate_ratio] = cells;
+        format!("  {name:<12} {cpu:>14} {rate:>14} {cpu_ratio:>12} {rate_ratio:>12}\n")
+    };
+    let mut lines = vec![line(["", "CPU/delivery", "deliveries/s", "CPU ratio", "rate ratio"])];
+    let show = |value: Option<f64>, decimals: usize, unit: &str| {
+        value.map_or("–".to_owned(), |value| format!("{value:.decimals$}{unit}"))
+    };
+    for row in rows {
+        let own = |of: fn(&Found) -> f64| median(row.runs.iter().flatten().map(of));
+        let ratio =
+            |of: fn(&Found) -> f64| {
+                let paired = row.runs.iter().zip(reference.map_or(&[][..], |row| &row.runs));
+                median(paired.filter_map(|(own, reference)| {
+                    Some(of(own.as_ref()?) / of(reference.as_ref()?))
+                }))
+            };
+        let cells = [
+            show(own(cpu_us), 3, " µs"),
+            show(own(rate), 0, ""),
+            show(ratio(cpu_us), 2, " ×"),
+            show(ratio(rate), 2, " ×"),
+        ];
+        lines.push(line([row.peer, &cells[0], &cells[1], &cells[2], &cells[3]]));
+    }
+    lines.concat()
+}
+
+/// Microseconds of the server's CPU for one delivery.
+fn cpu_us(found: &Found) -> f64 {
+    found.cpu.as_secs_f64() * 1e6 / as_float(found.deliveries)
+}
+
+/// Deliveries a second.
+fn rate(found: &Found) -> f64 {
+    as_float(found.deliveries) / found.took.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a run makes fewer than 2^52 deliveries")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = *values.get((values.len() - 1) / 2)?;
+    Some(f64::midpoint(lower, upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_and_mistakes_are_named() {
+        let read = parse("--only nats,redis --reps 5 --secs 1").expect("they are right");
+        assert_eq!(
+            read,
+            Options { only: vec!["nats".into(), "redis".into()], repetitions: 5, seconds: 1 }
+        );
+        for (line, part) in
+            [("--reps", "wants a value"), ("--reps 0", "from 1 to 25"), ("--fast", "`--fast`")]
+        {
+            assert!(parse(line).err().is_some_and(|why| why.contains(part)), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_table_gives_medians_of_paired_ratios_and_a_dash_for_what_failed() {
+        let found = |cpu_ms, deliveries| {
+            Some(Found {
+                deliveries,
+                took: Duration::from_secs(1),
+                cpu: Duration::from_millis(cpu_ms),
+                missing: 0,
+            })
+        };
+        let rows = [
+            Row { peer: REFERENCE, runs: vec![found(100, 1_000_000), found(200, 1_000_000), None] },
+            Row {
+                peer: "nats",
+                runs: vec![found(300, 500_000), found(400, 500_000), found(900, 500_000)],
+            },
+            Row { peer: "ncat", runs: vec![None, None, None] },
+        ];
+        let table = table(&rows);
+        let words: Vec<Vec<&str>> =
+            table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[1], [REFERENCE, "0.150", "µs", "1000000", "1.00", "×", "1.00", "×"]);
+        assert_eq!(words[2], ["nats", "0.800", "µs", "500000", "5.00", "×", "0.50", "×"]);
+        assert_eq!(words[3], ["ncat", "–", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn the_median_of_an_even_count_is_between_the_two_in_the_middle() {
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+}
