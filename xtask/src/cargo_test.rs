@@ -13,33 +13,53 @@ pub(crate) struct Verdict {
     pub(crate) skips: Vec<String>,
 }
 
-/// Counts over every test binary and the doc-tests. A test that says `skipped: …` counts as skipped, not as passed;
-/// one that is ignored counts as skipped too.
+/// Counts over every test binary and the doc-tests. A passing test that says `skipped: …` counts as skipped, not as
+/// passed; one that is ignored counts as skipped too.
 pub(crate) fn read(output: &str) -> Verdict {
     let mut verdict = Verdict::default();
-    // The test whose output is being shown, and whether it has already said that it was skipped.
-    let mut shown: Option<(&str, bool)> = None;
-    for line in output.lines() {
+    // The passing test whose output is being shown, until it says that it was skipped.
+    let mut shown: Option<&str> = None;
+    for (line, succeeded) in sections(output) {
         if let Some(counts) = line.strip_prefix("test result: ") {
             verdict.tally.passed += count(counts, "passed");
             verdict.tally.failed += count(counts, "failed");
             verdict.tally.skipped += count(counts, "ignored");
+        }
+        if !succeeded {
             shown = None;
         } else if let Some(name) =
             line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"))
         {
-            shown = Some((name, false));
-        } else if line == "failures:" || line == "successes:" {
-            shown = None;
-        } else if let (Some((name, false)), Some(reason)) = (shown, line.strip_prefix(SKIPPED)) {
+            shown = Some(name);
+        } else if let (Some(name), Some(reason)) = (shown, line.strip_prefix(SKIPPED)) {
             verdict.skips.push(format!("{name}: {reason}"));
-            shown = Some((name, true));
+            shown = None;
         }
     }
     let skips = verdict.skips.len().min(verdict.tally.passed);
     verdict.tally.passed -= skips;
     verdict.tally.skipped += skips;
     verdict
+}
+
+/// What is worth reading where a test failed: everything but what the passing ones printed, and their names.
+pub(crate) fn failures(output: &str) -> String {
+    let passed = |line: &str| line.starts_with("test ") && line.ends_with(" ... ok");
+    let kept = sections(output).filter(|&(line, succeeded)| !succeeded && !passed(line));
+    kept.map(|(line, _)| line).collect::<Vec<_>>().join("\n")
+}
+
+/// Each line, and whether it stands in a part about tests that passed.
+fn sections(output: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut succeeded = false;
+    output.lines().map(move |line| {
+        if line == "successes:" {
+            succeeded = true;
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            succeeded = false;
+        }
+        (line, succeeded)
+    })
 }
 
 /// The number before `word` in `ok. 12 passed; 0 failed; …`.
@@ -75,6 +95,7 @@ test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
 failures:
 
 ---- b stdout ----
+skipped: not really
 thread 'b' panicked at src/lib.rs:1:1:
 
 test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.20s
@@ -85,6 +106,20 @@ test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out;
         let verdict = read(OUTPUT);
         assert_eq!(verdict.tally, Tally { passed: 11, failed: 2, skipped: 2 });
         assert_eq!(verdict.skips, ["nc_talks: needs nc.openbsd"]);
+    }
+
+    #[test]
+    fn of_a_failed_run_only_what_failed_is_shown() {
+        let shown = failures(OUTPUT);
+        for (part, there) in [
+            ("test a", false),
+            ("nc_talks", false),
+            ("thread 'b'", true),
+            ("FAILED. 10 passed", true),
+        ] {
+            assert_eq!(shown.contains(part), there, "{part} in {shown}");
+        }
+        assert_eq!(failures("error: no\n"), "error: no");
     }
 
     #[test]

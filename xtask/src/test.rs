@@ -115,13 +115,17 @@ fn plain(command: &mut Command) -> Result<Done> {
 /// A step that counts tests. That it compiled and ran at all counts too, but only where that failed.
 fn tests(command: &mut Command) -> Result<Done> {
     let outcome = run::run(command, STEP_MAX)?;
-    Ok(judge(outcome.ok, outcome.output))
+    Ok(judge(outcome.ok, &outcome.output))
 }
 
-fn judge(ok: bool, output: String) -> Done {
-    let mut verdict = cargo_test::read(&output);
+fn judge(ok: bool, output: &str) -> Done {
+    let mut verdict = cargo_test::read(output);
     let ran = verdict.tally.passed + verdict.tally.failed + verdict.tally.skipped;
-    let mut words = if !ok || verdict.tally.failed > 0 { vec![output] } else { Vec::new() };
+    let mut words = if !ok || verdict.tally.failed > 0 {
+        vec![cargo_test::failures(output)]
+    } else {
+        Vec::new()
+    };
     // Nothing ran, or cargo failed although no test did: it did not compile, a test binary died, or a filter names nothing.
     if verdict.tally.failed == 0 && (!ok || ran == 0) {
         verdict.tally.failed = 1;
@@ -162,7 +166,7 @@ mod tests {
             ),
         ];
         for (ok, output, tally) in cases {
-            assert_eq!(judge(ok, output.to_owned()).tally, tally, "{ok} {output}");
+            assert_eq!(judge(ok, output).tally, tally, "{ok} {output}");
         }
     }
 }

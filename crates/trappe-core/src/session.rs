@@ -200,7 +200,7 @@ impl Session {
     fn help(&self, out: &mut Vec<u8>, entry: &CommandHelp) {
         let lang = self.look.lang;
         let what = help(lang, entry.name).unwrap_or_default();
-        let also = entry.alias.map(|alias| say(lang, "help-also", &[("alias", alias.into())]));
+        let also = entry.alias.map(|alias| say(lang, "help-also", &[("alias", format!("/{alias}").as_str().into())]));
         let also = also.map(|also| format!(" ({also})")).unwrap_or_default();
         self.look.notice(out, &format!("{} : {what}{also}", entry.usage));
     }

@@ -7,10 +7,11 @@ mod machine;
 mod proto;
 mod server;
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::run;
 use crate::workspace::Workspace;
@@ -49,6 +50,20 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// The same as words of a command line, all of them: what a figure is quoted with.
+    fn arguments(&self) -> Vec<String> {
+        let mut words = vec![
+            "--reps".into(),
+            self.repetitions.to_string(),
+            "--secs".into(),
+            self.seconds.to_string(),
+        ];
+        if !self.only.is_empty() {
+            words.extend(["--only".into(), self.only.join(",")]);
+        }
+        words
+    }
 }
 
 fn bounded(flag: &str, value: &str, most: u64) -> Result<u64, String> {
@@ -80,36 +95,40 @@ struct Row {
 
 /// Builds trappe, runs every cell, prints a table of ratios for each. False if a run failed or lost something.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
-    println!("building trappe --release");
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "-q", "--release", "-p", "trappe"]).current_dir(&workspace.root);
-    let outcome = run::run(&mut build, BUILD_MAX)?;
-    ensure!(outcome.ok, "cargo build failed:\n{}", outcome.output);
-
     let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.root.join("target"), Into::into);
+        .map_or_else(|| workspace.root.join("target"), PathBuf::from);
+    if cfg!(debug_assertions) {
+        // A load generator without optimisation would be what is measured: go on as the release build of this tool.
+        build(workspace, "xtask")?;
+        let mut again = Command::new(target.join("release/xtask"));
+        let status = again
+            .arg("bench")
+            .args(options.arguments())
+            .status()
+            .context("starting target/release/xtask")?;
+        return Ok(status.success());
+    }
+    build(workspace, "trappe")?;
     let scratch = target.join("xtask-bench");
     std::fs::create_dir_all(&scratch).context("making target/xtask-bench")?;
     let files = machine::raise_open_files()?;
-    let peers: Vec<Peer> = server::installed(&target.join("release/trappe"))
-        .into_iter()
-        .filter(|peer| {
-            peer.name.starts_with("trappe")
-                || options.only.is_empty()
-                || options.only.iter().any(|n| n == peer.name)
-        })
-        .collect();
+    let installed = server::installed(&target.join("release/trappe"));
+    if let Some(unknown) =
+        options.only.iter().find(|name| installed.iter().all(|peer| peer.name != **name))
+    {
+        let names: Vec<&str> = installed.iter().map(|peer| peer.name).collect();
+        bail!("`{unknown}` is not installed, or not known; there are {}", names.join(", "));
+    }
+    let wanted = |peer: &Peer| {
+        let ours = peer.name.starts_with("trappe");
+        ours || options.only.is_empty() || options.only.iter().any(|name| name == peer.name)
+    };
+    let peers: Vec<Peer> = installed.into_iter().filter(wanted).collect();
 
     println!("{}; {files} open files", machine::describe());
     println!(
-        "cargo xtask bench --reps {} --secs {}{}; messages of {MESSAGE_BYTES} B; trappe with --workers 1",
-        options.repetitions,
-        options.seconds,
-        if options.only.is_empty() {
-            String::new()
-        } else {
-            format!(" --only {}", options.only.join(","))
-        }
+        "cargo xtask bench {}; messages of {MESSAGE_BYTES} B; trappe with --workers 1",
+        options.arguments().join(" ")
     );
     let mut well = true;
     for cell in CELLS {
@@ -157,6 +176,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         print!("{}", table(&rows));
     }
     Ok(well)
+}
+
+fn build(workspace: &Workspace, package: &str) -> Result<()> {
+    println!("building {package} --release");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "-q", "--release", "-p", package]).current_dir(&workspace.root);
+    let outcome = run::run(&mut cargo, BUILD_MAX)?;
+    ensure!(outcome.ok, "cargo build failed:\n{}", outcome.output);
+    Ok(())
 }
 
 /// Medians, and the medians of the ratios to trappe raw within each repetition.

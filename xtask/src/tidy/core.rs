@@ -179,30 +179,48 @@ fn is_type(kind: &str) -> bool {
     matches!(kind, "struct" | "enum" | "trait" | "type" | "union")
 }
 
-/// Whether another public line of the same file, or what belongs to its signature, names this type: then whoever uses
-/// that one has it in hand without naming it. A variant's payload counts: its enum is what users name.
+/// Whether another public signature of the same file names this type: then whoever uses that one has it in hand without
+/// naming it. A variant's payload counts (its enum is what users name), and so do the items of a trait and of its `impl`.
 fn in_signature(source: &Source, item: &Item<'_>) -> bool {
+    /// The block at the left margin that a line stands in, if its items are public without saying so.
+    enum Block {
+        Other,
+        Enum,
+        Trait,
+    }
+    let mut block = Block::Other;
+    // Whether the line goes on with a signature that an earlier one began.
     let mut open = false;
-    let mut in_enum = false;
     source.lines.iter().enumerate().any(|(index, line)| {
         let code = line.code.trim();
-        if code.starts_with("pub ") || code.starts_with("impl") && code.contains(" for ") {
-            open = true;
-            in_enum = code.starts_with("pub enum") && !code.ends_with('}');
+        let margin = !line.code.starts_with(char::is_whitespace);
+        let header = margin
+            && (code.starts_with("pub trait")
+                || code.starts_with("impl") && code.contains(" for "));
+        if header {
+            block = Block::Trait;
+        } else if margin && code.starts_with("pub enum") && !code.ends_with('}') {
+            block = Block::Enum;
         }
-        // A body on the same line is no signature.
+        let begins = match block {
+            Block::Trait => ["fn ", "type ", "const "].iter().any(|kind| code.starts_with(kind)),
+            _ => code.starts_with("pub "),
+        };
+        open |= begins;
+        let in_enum = matches!(block, Block::Enum);
+        // A body on the same line is no signature; in an enum, a brace opens the fields of a variant.
         let signature = if in_enum { code } else { code.split('{').next().unwrap_or(code) };
-        let named = index != item.index
-            && (open || in_enum)
-            && has_word(signature, item.name)
-            && !line.test;
+        let named = (open || in_enum)
+            && index != item.index
+            && !line.test
+            && has_word(signature, item.name);
         if code.ends_with(['{', ';', '}']) {
             open = false;
         }
         if line.code.starts_with('}') {
-            in_enum = false;
+            block = Block::Other;
         }
-        named && !code.starts_with("impl")
+        named
     })
 }
 
@@ -242,7 +260,8 @@ mod tests {
             (
                 "crates/trappe-core/src/a.rs",
                 "pub struct Used;\npub struct Lonely;\npub const fn lonely_fn() -> Returned { Lonely }\npub(crate) fn x() {}\n\
-                 pub struct Returned;\npub enum E {\n    One(Payload),\n}\npub struct Payload;\n#[cfg(test)]\nmod tests { pub fn t() {} }\n",
+                 pub struct Returned;\npub enum E {\n    One(Payload),\n}\npub struct Payload;\npub struct Wrong;\n\
+                 impl FromStr for E {\n    type Err = Wrong;\n    fn x() { Lonely }\n}\nimpl Error for Lonely {}\n#[cfg(test)]\nmod tests { pub fn t() {} }\n",
             ),
             ("crates/trappe-core/src/lib.rs", "pub mod a;\npub use a::{\n    Lonely, Used,\n};\n"),
             (

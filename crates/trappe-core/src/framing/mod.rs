@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use kind::{Framing, UnknownFraming};
 
-use crate::limits::LARGE_READ_BYTES;
+use crate::limits::{LARGE_READ_BYTES, MESSAGE_BYTES_MAX};
 use telnet::Pending;
 
 /// Why a message ended where it did.
@@ -67,9 +67,8 @@ pub enum Frame<'a> {
 
 /// Cuts one connection's bytes into messages, by PROTOCOL §2.
 ///
-/// The iteration functions ([`next`](Self::next), [`timeout`](Self::timeout), [`finish`](Self::finish)) are to be
-/// called until they give `None`: a message that had to be put together lies in the framer's buffer, which is given
-/// back at the next call.
+/// Call [`next`](Self::next), [`timeout`](Self::timeout) and [`finish`](Self::finish) until they give `None`: a message
+/// that had to be put together lies in the framer's buffer, which is given back at the next call.
 #[derive(Debug)]
 pub struct Framer {
     /// The unfinished message, or (in [`Phase::Given`]) the one that was given last.
@@ -124,7 +123,8 @@ enum Found {
 }
 
 impl Framer {
-    /// A framer for a new connection. `max_message` bytes is the longest message that passes.
+    /// A framer for a new connection. `max_message` bytes is the longest message that passes, never more than
+    /// [`MESSAGE_BYTES_MAX`].
     #[must_use]
     pub fn new(framing: Framing, max_message: usize) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl Framer {
             pending: None,
             first: Duration::ZERO,
             last: Duration::ZERO,
-            max_message,
+            max_message: max_message.min(MESSAGE_BYTES_MAX),
             announced: 0,
             header: 0,
             framing,
@@ -165,7 +165,11 @@ impl Framer {
 
     /// The next frame of `input`, which is advanced past what was used up. `None` when all of it was; what is
     /// unfinished is kept inside.
-    pub fn next<'a>(&'a mut self, now: Duration, input: &mut &'a [u8]) -> Option<Frame<'a>> {
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        now: Duration,
+        input: &mut &'i [u8],
+    ) -> Option<Frame<'a>> {
         self.release();
         let bytes = *input;
         let (used, found) = self.advance(now, bytes);
@@ -273,11 +277,15 @@ impl Framer {
 
     /// Drops the unfinished message, and what will come up to its end.
     fn discard(&mut self) {
-        if self.framing == Framing::Len32 && self.header == 4 {
-            self.announced -= self.held.len();
+        match self.framing {
+            Framing::Auto | Framing::Line | Framing::Nul => self.phase = Phase::Discarding,
+            Framing::Len32 if self.header == 4 => {
+                self.announced -= self.held.len();
+                self.phase = Phase::Discarding;
+            }
+            Framing::Len32 | Framing::Chunk => {}
         }
         self.held = Vec::new();
-        self.phase = Phase::Discarding;
     }
 
     /// Nothing more is waited for to complete a telnet sequence.

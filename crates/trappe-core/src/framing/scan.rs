@@ -33,10 +33,9 @@ impl Framer {
                 if let Some(found) = self.replay(now, pending, input, &mut at) {
                     return (at, Some(found));
                 }
-                if self.pending.is_some() && at == input.len() {
+                if self.pending.is_some() {
                     return (at, None);
                 }
-                continue;
             }
             if at == input.len() {
                 return (at, None);
@@ -60,7 +59,8 @@ impl Framer {
         }
     }
 
-    /// Looks at pending bytes until a frame is found, they are used up, or `input` has no more of them.
+    /// Looks at pending bytes, topped up from `input`, until there is a frame or they are used up; puts them back where
+    /// their meaning stays open.
     fn replay(
         &mut self,
         now: Duration,

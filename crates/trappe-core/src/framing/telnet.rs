@@ -61,7 +61,7 @@ fn parse_subnegotiation(bytes: &[u8]) -> Sequence {
             // The option's number is missing.
             Some(&SE) if iac == 2 => return Sequence::Text,
             Some(&SE) => return Sequence::Command(iac + 2),
-            Some(&IAC) if iac + 2 <= SUBNEGOTIATION_END => at = iac + 2,
+            Some(&IAC) => at = iac + 2,
             Some(_) => return Sequence::Text,
         }
     }

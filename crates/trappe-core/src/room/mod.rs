@@ -8,3 +8,6 @@ pub mod cursor;
 pub mod log;
 pub mod view;
 
+
+#[cfg(test)]
+mod properties;

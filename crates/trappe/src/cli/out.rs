@@ -8,7 +8,7 @@ use trappe_core::encode::escape::text_line;
 ///
 /// # Errors
 /// Those of the write; [`io::ErrorKind::BrokenPipe`] where the reader has gone, which is no mistake of anyone's.
-pub fn data(bytes: &[u8]) -> io::Result<()> {
+pub(super) fn data(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()
@@ -18,17 +18,17 @@ pub fn data(bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`data`].
-pub fn say(sentence: &str) -> io::Result<()> {
+pub(super) fn say(sentence: &str) -> io::Result<()> {
     data(format!("{sentence}\n").as_bytes())
 }
 
 /// Writes a sentence of ours and a newline to standard error. An error there can be told to nobody.
-pub fn talk(sentence: &str) {
+pub(super) fn talk(sentence: &str) {
     talk_bytes(sentence.as_bytes());
 }
 
 /// Writes a line that came from the network to standard error, with a newline; escaped, as everything on standard error is meant for eyes.
-pub fn talk_bytes(line: &[u8]) {
+pub(super) fn talk_bytes(line: &[u8]) {
     let mut escaped = Vec::with_capacity(line.len() + 1);
     text_line(&mut escaped, b"", line);
     drop(io::stderr().lock().write_all(&escaped));
@@ -36,6 +36,6 @@ pub fn talk_bytes(line: &[u8]) {
 
 /// Whether a person looks at standard output.
 #[must_use]
-pub fn is_terminal() -> bool {
+pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }

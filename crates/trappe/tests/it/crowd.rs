@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -102,4 +103,18 @@ fn two_hundred_beside_one_that_never_reads_get_everything() {
         }
     }
     drop(stalled);
+}
+
+#[test]
+fn idle_members_cost_no_processor_time() {
+    raise_file_limit();
+    let hub = Hub::start(&["--quiet"]);
+    let (mut typist, mut witness) = (hub.connect(), hub.member());
+    let _idle: Vec<Peer> = (0..500).map(|_| hub.member()).collect();
+    let before = hub.cpu();
+    // One letter alone may be followed by others: it is a message after two seconds. That is the clock.
+    typist.send("x");
+    witness.until(|line| line.ends_with("> x"));
+    let used = hub.cpu().saturating_sub(before);
+    assert!(used <= Duration::from_millis(20), "{used:?} in two seconds");
 }

@@ -83,7 +83,7 @@ fn it_recovers_within_a_second_when_descriptors_are_free_again() {
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_one() {
-    let script = "ulimit -H -n 256 && ulimit -S -n 24 && exec \"$0\" \"$@\"";
+    let script = "ulimit -S -n 24 && ulimit -H -n 256 && exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, TRAPPE, "server", "--port", "0", "--quiet"]);
     let hub = Hub::launch(&mut command);

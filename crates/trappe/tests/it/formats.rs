@@ -8,7 +8,7 @@ fn raw_gives_bodies_alone_and_exact() {
     let (mut alice, mut raw) = (hub.named("alice"), hub.member());
     raw.ask("/format raw");
     let bodies: [&[u8]; 5] =
-        [b"bonjour", b"\x1b[31m\xff\xfe\x80", b"<bob> x", b"* pong x", b"a\rb\0c"];
+        [b"bonjour", b"\x1b[31m\xfe\x80\xc3", b"<bob> x", b"* pong x", b"a\rb\0c"];
     for body in bodies {
         alice.send([body, b"\n"].concat());
         assert_eq!(raw.next_line().as_deref(), Some(body));
@@ -51,8 +51,7 @@ fn a_raw_member_is_answered_to_its_own_commands() {
 fn a_line_break_inside_a_message_repeats_the_prefix() {
     let hub = Hub::start(&["--quiet"]);
     let (mut alice, mut bob) = (hub.named("alice"), hub.named("bob"));
-    alice.ask("/framing nul");
-    alice.send(b"un\n<bob> deux\n* trois\0");
+    alice.send(b"/framing nul\nun\n<bob> deux\n* trois\0");
     for part in ["un", "<bob> deux", "* trois"] {
         assert_eq!(bob.line(), format!("<alice> {part}"));
     }

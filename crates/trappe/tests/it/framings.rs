@@ -74,7 +74,8 @@ fn letters_typed_one_by_one_become_one_message() {
         // The hub has answered another one meanwhile: it most likely read this letter alone.
         clock.ask("");
     }
-    assert_eq!(witness.line(), "<client-2> où ça ?");
+    let heard = witness.line();
+    assert!(heard.ends_with("> où ça ?"), "{heard}");
 }
 
 #[test]

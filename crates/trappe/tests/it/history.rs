@@ -1,5 +1,8 @@
 //! What was said before: asked for again, and taken up where one left.
 
+use std::io::Write;
+use std::thread::{self, JoinHandle};
+
 use crate::hub::Hub;
 use crate::peer::{Peer, position_in};
 
@@ -11,10 +14,11 @@ fn say_in_turn(peer: &mut Peer, numbers: std::ops::RangeInclusive<u32>) {
     peer.ask("");
 }
 
-/// The position that `/why` shows.
+/// Goes to `room`; gives the epoch of its log, which the reply shows.
 #[track_caller]
-fn position(peer: &mut Peer) -> String {
-    position_in(&peer.ask("/why").join(" "))
+fn join(peer: &mut Peer, room: &str) -> String {
+    let reply = peer.ask(&format!("/join {room}")).join(" ");
+    position_in(&reply).split('@').next().expect("EPOCH@SEQ").to_owned()
 }
 
 #[test]
@@ -57,18 +61,13 @@ fn resume_from_the_position_of_the_welcome_gives_everything_since_then() {
     bob.ask("/quiet on");
     bob.say("le mien");
     drop(bob);
+    alice.until(|line| line == "<bob> le mien");
 
     say_in_turn(&mut alice, 6..=8);
     let mut again = hub.member();
     let missed = again.ask(&format!("/resume {position}"));
-    let mut wanted = vec!["<bob> le mien", "<alice> mot 6", "<alice> mot 7", "<alice> mot 8"];
-    // Bob's last word and alice's next come from two connections: their order is the room's own.
-    let live = missed.last().expect("an end").clone();
-    let mut got: Vec<&str> = missed[..missed.len() - 1].iter().map(String::as_str).collect();
-    got.sort_unstable();
-    wanted.sort_unstable();
-    assert_eq!(got, wanted);
-    assert_eq!(live, "* live");
+    let wanted = ["<bob> le mien", "<alice> mot 6", "<alice> mot 7", "<alice> mot 8", "* live"];
+    assert_eq!(missed, wanted);
     alice.say("en direct");
     assert_eq!(again.line(), "<alice> en direct");
 }
@@ -119,14 +118,12 @@ fn join_with_a_position_enters_without_hole_or_repeat() {
     let mut alice = hub.named("alice");
     alice.ask("/join jeu");
     let mut bob = hub.member();
-    bob.ask("/join jeu");
+    let epoch = join(&mut bob, "jeu");
     say_in_turn(&mut alice, 1..=4);
     bob.until(|line| line == "<alice> mot 4");
-    let position = position(&mut bob);
-    assert!(position.ends_with("@4"), "{position}");
     bob.ask("/leave");
     say_in_turn(&mut alice, 5..=8);
-    bob.say(&format!("/join jeu {position}"));
+    bob.say(&format!("/join jeu {epoch}@4"));
     bob.until(|line| line.starts_with("* ") && line.contains("jeu"));
     for number in 5..=8 {
         assert_eq!(bob.until(|line| line.starts_with('<')), format!("<alice> mot {number}"));
@@ -139,14 +136,13 @@ fn join_with_a_position_enters_without_hole_or_repeat() {
 fn a_room_that_everyone_left_keeps_its_history() {
     let hub = Hub::start(&["--quiet"]);
     let mut alice = hub.named("alice");
-    alice.ask("/join jeu");
-    let before = position(&mut alice);
+    let epoch = join(&mut alice, "jeu");
     say_in_turn(&mut alice, 1..=3);
     alice.say("/quit");
     alice.rest();
     let mut bob = hub.member();
     bob.ask("/join jeu");
-    let answer = bob.ask(&format!("/resume {before}"));
+    let answer = bob.ask(&format!("/resume {epoch}@0"));
     assert_eq!(answer, ["<alice> mot 1", "<alice> mot 2", "<alice> mot 3", "* live"]);
 }
 
@@ -166,4 +162,60 @@ fn history_is_given_whole_to_one_who_reads_late() {
     let bodies = lines.iter().filter(|line| line.starts_with("<alice> ")).count();
     assert_eq!(bodies, 3000);
     assert_eq!(lines.iter().filter(|line| *line == "* fin").count(), 3);
+}
+
+/// `alice` says the numbers up to `last` on a thread of its own.
+fn count_up_to(alice: &Peer, last: u32) -> JoinHandle<()> {
+    let mut writer = alice.writer();
+    thread::spawn(move || {
+        for number in 1..=last {
+            writer.write_all(format!("mot {number}\n").as_bytes()).expect("the hub reads");
+        }
+    })
+}
+
+/// Hears `mot FIRST` up to `mot LAST`, each once and in order, whatever notices stand between.
+#[track_caller]
+fn hears(peer: &mut Peer, first: u32, last: u32) {
+    for number in first..=last {
+        assert_eq!(peer.until(|line| line.starts_with('<')), format!("<alice> mot {number}"));
+    }
+}
+
+#[test]
+fn resume_in_the_middle_of_a_flood_has_no_hole_and_no_repeat() {
+    const LAST: u32 = 6000;
+    for back in [0, 1, 300] {
+        let hub = Hub::start(&["--quiet", "--retain", "10000msg,8MiB"]);
+        let (alice, mut bob) = (hub.named("alice"), hub.member());
+        let talking = count_up_to(&alice, LAST);
+        hears(&mut bob, 1, 500);
+        bob.say(&format!("/resume {back}"));
+        // What was on its way still comes; then it begins again after that position.
+        let first = format!("<alice> mot {}", back + 1);
+        bob.until(|line| line == first);
+        hears(&mut bob, back + 2, LAST);
+        talking.join().expect("it wrote everything");
+    }
+}
+
+#[test]
+fn join_with_a_position_in_the_middle_of_a_flood_has_no_hole_and_no_repeat() {
+    const LAST: u32 = 6000;
+    let hub = Hub::start(&["--quiet", "--retain", "10000msg,8MiB"]);
+    let (mut alice, mut bob) = (hub.named("alice"), hub.member());
+    let epoch = join(&mut alice, "jeu");
+    bob.ask("/join jeu");
+    let talking = count_up_to(&alice, LAST);
+    let mut heard = 0;
+    for pause in [10, 300, 1500] {
+        hears(&mut bob, heard + 1, heard + pause);
+        heard += pause;
+        bob.say("/leave");
+        bob.until(|line| line.starts_with("* ") && line.contains("lobby"));
+        bob.say(&format!("/join jeu {epoch}@{heard}"));
+        bob.until(|line| line.starts_with("* ") && line.contains("jeu"));
+    }
+    hears(&mut bob, heard + 1, LAST);
+    talking.join().expect("it wrote everything");
 }

@@ -227,6 +227,8 @@ impl Peer {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            // A signal, or the whole machine was stopped for a while: no reason to give up.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) => {
                 let held = String::from_utf8_lossy(&self.held[self.taken..]);
                 panic!("nothing came within {PATIENCE:?} ({error}); held unread: {held:?}");

@@ -43,6 +43,7 @@ fn rooms_do_not_hear_each_other() {
     assert_eq!(bob.line(), "<alice> au jeu");
     alice.ask("/leave");
     bob.say("encore au jeu");
+    bob.ask("");
     carol.say("te revoilà");
     assert_eq!(alice.line(), "<carol> te revoilà");
     carol.ask("/join jeu");
@@ -287,4 +288,47 @@ fn above_fifty_members_a_room_is_not_told_who_comes_and_goes() {
         peer.rest();
     }
     assert!(notices(&mut others) > 0, "below 40 it is told again");
+}
+
+#[test]
+fn one_that_moves_between_two_busy_rooms_hears_each_only_while_in_it() {
+    let hub = Hub::start(&["--quiet", "--workers", "2"]);
+    let mut bob = hub.member();
+    let rooms = ["ici", "là"];
+    let talking: Vec<_> = rooms
+        .map(|room| {
+            let mut talker = hub.named(&format!("de-{room}"));
+            talker.ask(&format!("/join {room}"));
+            let mut writer = talker.writer();
+            let thread = thread::spawn(move || {
+                for number in 0..4000 {
+                    let line = format!("{number}\n");
+                    std::io::Write::write_all(&mut writer, line.as_bytes()).expect("it reads");
+                }
+            });
+            (talker, thread)
+        })
+        .into();
+    let mut inside = None;
+    for moves in 0..300 {
+        let room = rooms[moves % 2];
+        bob.say(&format!("/join {room}"));
+        let mut last: Option<u32> = None;
+        loop {
+            let line = bob.line();
+            if let Some(said) = line.strip_prefix("<de-") {
+                let (from, number) = said.split_once("> ").expect("<name> number");
+                assert_eq!(Some(from), inside, "it is in {inside:?}");
+                let number = number.parse().expect("a number");
+                assert!(last.is_none_or(|last| number == last + 1), "{last:?}, then {number}");
+                last = Some(number);
+            } else if line.starts_with("* ") && line.contains(&format!("dans {room},")) {
+                break;
+            }
+        }
+        inside = Some(room);
+    }
+    for (_talker, thread) in talking {
+        thread.join().expect("it wrote everything");
+    }
 }

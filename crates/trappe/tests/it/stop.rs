@@ -14,7 +14,8 @@ const AT_MOST: Duration = Duration::from_secs(5);
 fn either_signal_says_goodbye_to_the_members_and_ends_with_0() {
     for signal in ["TERM", "INT"] {
         let mut hub = Hub::start(&[]);
-        let (mut alice, mut listener) = (hub.named("alice"), hub.silent_listener());
+        let (mut alice, mut listener) = (hub.connect(), hub.silent_listener());
+        alice.ask("/nick alice");
         hub.signal(signal);
         for peer in [&mut alice, &mut listener] {
             let goodbye = peer.last_lines();
@@ -58,7 +59,8 @@ fn with_a_stalled_reader() -> (Hub, Peer, Peer) {
     let mut stalled = Peer::narrow(hub.port());
     stalled.send("/ping\n");
     stalled.wait_unread();
-    let (mut talker, mut healthy) = (hub.named("alice"), hub.member());
+    let (mut talker, mut healthy) = (hub.named("alice"), hub.connect());
+    healthy.ask("/ping");
     let padding = "x".repeat(1000);
     let mut writer = talker.writer();
     let writing = thread::spawn(move || {
@@ -84,7 +86,7 @@ fn a_stalled_reader_does_not_hold_up_the_end() {
     let since = Instant::now();
     hub.signal("TERM");
     let goodbye = healthy.last_lines();
-    assert!(goodbye.last().is_some_and(|line| line.starts_with("* ")), "{goodbye:?}");
+    assert!(goodbye.last().is_some_and(|line| line.contains("arrête")), "{goodbye:?}");
     let ended = hub.ended_within(AT_MOST);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(since.elapsed() < AT_MOST, "{:?}", since.elapsed());
@@ -95,7 +97,7 @@ fn a_second_signal_ends_at_once() {
     let (mut hub, _talker, mut healthy) = with_a_stalled_reader();
     hub.signal("TERM");
     // The first one has been taken: the end has begun for those who read.
-    healthy.until(|line| line.starts_with("* "));
+    healthy.until(|line| line.starts_with("* ") && line.contains("arrête"));
     hub.signal("TERM");
     hub.ended_within(Duration::from_secs(1));
 }
@@ -104,7 +106,7 @@ fn a_second_signal_ends_at_once() {
 fn who_connects_after_the_signal_is_not_taken_in() {
     let (mut hub, _talker, mut healthy) = with_a_stalled_reader();
     hub.signal("TERM");
-    healthy.until(|line| line.starts_with("* "));
+    healthy.until(|line| line.starts_with("* ") && line.contains("arrête"));
     if let Ok(late) = std::net::TcpStream::connect(("127.0.0.1", hub.port())) {
         let words = Peer::over(late).last_lines();
         assert!(words.iter().all(|line| line.starts_with("! ")), "{words:?}");

@@ -169,8 +169,8 @@ fn a_request_line_that_takes_longer_than_a_second_is_refused_too() {
 }
 
 fn name_on_console(hub: &Hub, peer: &Peer) -> String {
-    let address = peer.address().to_string();
-    let line = hub.wait_console(|line| line.starts_with(ARRIVES) && line.contains(&address));
+    let port = format!(":{}", peer.address().port());
+    let line = hub.wait_console(|line| line.starts_with(ARRIVES) && line.contains(&port));
     let words = line.split(|c: char| !c.is_alphanumeric() && c != '-');
     words.into_iter().find(|word| word.starts_with("client-")).expect("its name").to_owned()
 }
