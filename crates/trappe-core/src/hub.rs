@@ -92,7 +92,10 @@ impl<M, R: Clone> Hub<M, R> {
         let id = self.next_room;
         self.next_room += 1;
         self.room_ids.insert(name.folded(), id);
-        self.rooms.insert(id, Room { name, handle, members: BTreeSet::new(), hushed: false, empty_since: None });
+        self.rooms.insert(
+            id,
+            Room { name, handle, members: BTreeSet::new(), hushed: false, empty_since: None },
+        );
         id
     }
 
@@ -145,7 +148,9 @@ impl<M, R: Clone> Hub<M, R> {
     pub fn rename(&mut self, number: u64, name: Name) -> Result<(), HubError> {
         let folded = name.folded();
         if self.names.get(&folded).is_some_and(|&holder| holder != number) {
-            return Err(HubError::NameTaken { free: free_variant(&name, |f| self.names.contains_key(f)) });
+            return Err(HubError::NameTaken {
+                free: free_variant(&name, |f| self.names.contains_key(f)),
+            });
         }
         let Some(member) = self.members.get_mut(&number) else { return Ok(()) };
         if let Some(old) = member.name.replace(name) {
@@ -159,7 +164,13 @@ impl<M, R: Clone> Hub<M, R> {
     ///
     /// # Errors
     /// [`HubError::RoomsFull`].
-    pub fn go(&mut self, now: Duration, number: u64, name: &Name, make: impl FnOnce(u32) -> R) -> Result<R, HubError> {
+    pub fn go(
+        &mut self,
+        now: Duration,
+        number: u64,
+        name: &Name,
+        make: impl FnOnce(u32) -> R,
+    ) -> Result<R, HubError> {
         let id = match self.room_ids.get(&name.folded()) {
             Some(&id) => id,
             None => {
@@ -179,7 +190,11 @@ impl<M, R: Clone> Hub<M, R> {
 
     /// Makes room for a room: the one that has been empty for longest goes.
     fn evict(&mut self) -> bool {
-        let longest = self.rooms.iter().filter(|(id, _)| **id != 0).filter_map(|(id, r)| Some((r.empty_since?, *id)));
+        let longest = self
+            .rooms
+            .iter()
+            .filter(|(id, _)| **id != 0)
+            .filter_map(|(id, r)| Some((r.empty_since?, *id)));
         let Some((_, id)) = longest.min() else { return false };
         self.remove_room(id);
         true
@@ -193,8 +208,11 @@ impl<M, R: Clone> Hub<M, R> {
 
     /// Forgets the rooms that have been empty for [`ROOM_EMPTY`]; what they kept is gone with them.
     pub fn sweep(&mut self, now: Duration) {
-        let old = |room: &Room<R>| room.empty_since.is_some_and(|since| now.saturating_sub(since) >= ROOM_EMPTY);
-        let gone: Vec<u32> = self.rooms.iter().filter(|(id, r)| **id != 0 && old(r)).map(|(id, _)| *id).collect();
+        let old = |room: &Room<R>| {
+            room.empty_since.is_some_and(|since| now.saturating_sub(since) >= ROOM_EMPTY)
+        };
+        let gone: Vec<u32> =
+            self.rooms.iter().filter(|(id, r)| **id != 0 && old(r)).map(|(id, _)| *id).collect();
         for id in gone {
             self.remove_room(id);
         }
@@ -232,7 +250,10 @@ impl<M, R: Clone> Hub<M, R> {
     /// Whether arrivals and departures are announced in the member's room.
     #[must_use]
     pub fn announces(&self, number: u64) -> bool {
-        self.members.get(&number).and_then(|m| self.rooms.get(&m.room)).is_some_and(|room| !room.hushed)
+        self.members
+            .get(&number)
+            .and_then(|m| self.rooms.get(&m.room))
+            .is_some_and(|room| !room.hushed)
     }
 
     /// What the shell keeps for the room that a member is in.
@@ -245,7 +266,10 @@ impl<M, R: Clone> Hub<M, R> {
     #[must_use]
     pub fn who(&self, room: &str) -> Option<(&Name, Listed<Author>)> {
         let room = self.rooms.get(self.room_ids.get(&Folded::of(room))?)?;
-        let author = |&number: &u64| Author { number, name: self.members.get(&number).and_then(|m| m.name.clone()) };
+        let author = |&number: &u64| Author {
+            number,
+            name: self.members.get(&number).and_then(|m| m.name.clone()),
+        };
         let first = room.members.iter().take(LISTED).map(author).collect();
         Some((&room.name, Listed { first, count: room.members.len() }))
     }

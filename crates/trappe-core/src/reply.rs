@@ -14,14 +14,24 @@ use crate::{
 #[must_use]
 pub fn refusal(lang: Lang, refusal: &Refusal) -> (&'static str, String) {
     let sentence = match refusal {
-        Refusal::UnknownCommand { word } => say(lang, "unknown-command", &[("word", word.as_ref().into())]),
-        Refusal::MissingArgument { usage, .. } => say(lang, "missing-argument", &[("usage", (*usage).into())]),
-        Refusal::TooManyArguments { usage, .. } => say(lang, "too-many-arguments", &[("usage", (*usage).into())]),
-        Refusal::BadArgument { given, usage, .. } => {
-            say(lang, "bad-argument", &[("given", given.as_ref().into()), ("usage", (*usage).into())])
+        Refusal::UnknownCommand { word } => {
+            say(lang, "unknown-command", &[("word", word.as_ref().into())])
         }
+        Refusal::MissingArgument { usage, .. } => {
+            say(lang, "missing-argument", &[("usage", (*usage).into())])
+        }
+        Refusal::TooManyArguments { usage, .. } => {
+            say(lang, "too-many-arguments", &[("usage", (*usage).into())])
+        }
+        Refusal::BadArgument { given, usage, .. } => say(
+            lang,
+            "bad-argument",
+            &[("given", given.as_ref().into()), ("usage", (*usage).into())],
+        ),
         Refusal::BadName { why, .. } => bad_name(lang, why),
-        Refusal::BadPosition { given } => say(lang, "bad-position", &[("given", given.as_ref().into())]),
+        Refusal::BadPosition { given } => {
+            say(lang, "bad-position", &[("given", given.as_ref().into())])
+        }
         Refusal::NotUtf8 { .. } => say(lang, "not-utf8", &[]),
         Refusal::NotYet { what } => say(lang, "not-yet", &[("what", (*what).into())]),
     };
@@ -50,9 +60,15 @@ pub fn hub_error(look: Look, out: &mut Vec<u8>, wanted: &Name, error: &HubError)
     let name = || ("name", wanted.as_str().into());
     match error {
         HubError::NameTaken { free: Some(free) } => {
-            look.error(out, "name-taken", &say(lang, "name-taken", &[name(), ("free", free.as_str().into())]));
+            look.error(
+                out,
+                "name-taken",
+                &say(lang, "name-taken", &[name(), ("free", free.as_str().into())]),
+            );
         }
-        HubError::NameTaken { free: None } => look.error(out, "name-taken", &say(lang, "name-taken-bare", &[name()])),
+        HubError::NameTaken { free: None } => {
+            look.error(out, "name-taken", &say(lang, "name-taken-bare", &[name()]))
+        }
         HubError::MembersFull => look.error(out, "full", &say(lang, "full-members", &[])),
         HubError::RoomsFull => look.error(out, "full", &say(lang, "full-rooms", &[])),
     }
@@ -71,10 +87,21 @@ pub fn busy(look: Look, out: &mut Vec<u8>, name: &str) {
 /// Who is in a room; `asked` is its name as it was asked for.
 pub fn who(look: Look, out: &mut Vec<u8>, asked: &str, found: Option<(&Name, Listed<Author>)>) {
     let Some((room, listed)) = found else {
-        return look.error(out, "no-such-room", &say(look.lang, "no-such-room", &[("room", asked.into())]));
+        return look.error(
+            out,
+            "no-such-room",
+            &say(look.lang, "no-such-room", &[("room", asked.into())]),
+        );
     };
-    let heading = say(look.lang, "who", &[("room", room.as_str().into()), ("count", listed.count.into())]);
-    list(look, out, &heading, listed.first.iter().map(ToString::to_string), listed.count - listed.first.len());
+    let heading =
+        say(look.lang, "who", &[("room", room.as_str().into()), ("count", listed.count.into())]);
+    list(
+        look,
+        out,
+        &heading,
+        listed.first.iter().map(ToString::to_string),
+        listed.count - listed.first.len(),
+    );
 }
 
 /// Which rooms there are.
@@ -86,7 +113,13 @@ pub fn rooms(look: Look, out: &mut Vec<u8>, listed: &Listed<(&Name, usize)>) {
     list(look, out, &heading, listed.first.iter().map(one), listed.count - listed.first.len());
 }
 
-fn list(look: Look, out: &mut Vec<u8>, heading: &str, items: impl Iterator<Item = String>, more: usize) {
+fn list(
+    look: Look,
+    out: &mut Vec<u8>,
+    heading: &str,
+    items: impl Iterator<Item = String>,
+    more: usize,
+) {
     let mut line = heading.to_owned();
     for (i, item) in items.enumerate() {
         line.push_str(if i == 0 { " " } else { ", " });

@@ -96,11 +96,19 @@ impl Session {
                 self.message(body, out)
             }
             Frame::TooLong => {
-                self.refused(out, "too-long", &say(self.look.lang, "too-long", &[("limit", self.message_bytes.into())]));
+                self.refused(
+                    out,
+                    "too-long",
+                    &say(self.look.lang, "too-long", &[("limit", self.message_bytes.into())]),
+                );
                 Step::Nothing
             }
             Frame::Unfinished { bytes } => {
-                self.refused(out, "unfinished", &say(self.look.lang, "unfinished", &[("bytes", bytes.into())]));
+                self.refused(
+                    out,
+                    "unfinished",
+                    &say(self.look.lang, "unfinished", &[("bytes", bytes.into())]),
+                );
                 Step::Nothing
             }
         }
@@ -200,7 +208,9 @@ impl Session {
     fn help(&self, out: &mut Vec<u8>, entry: &CommandHelp) {
         let lang = self.look.lang;
         let what = help(lang, entry.name).unwrap_or_default();
-        let also = entry.alias.map(|alias| say(lang, "help-also", &[("alias", format!("/{alias}").as_str().into())]));
+        let also = entry
+            .alias
+            .map(|alias| say(lang, "help-also", &[("alias", format!("/{alias}").as_str().into())]));
         let also = also.map(|also| format!(" ({also})")).unwrap_or_default();
         self.look.notice(out, &format!("{} : {what}{also}", entry.usage));
     }
@@ -210,7 +220,12 @@ impl Session {
         self.look_changed = true;
     }
 
-    fn told(&self, out: &mut Vec<u8>, id: &'static str, args: &[(&'static str, crate::words::Value<'_>)]) {
+    fn told(
+        &self,
+        out: &mut Vec<u8>,
+        id: &'static str,
+        args: &[(&'static str, crate::words::Value<'_>)],
+    ) {
         self.look.notice(out, &say(self.look.lang, id, args));
     }
 
@@ -228,7 +243,11 @@ impl Session {
         }
         let (room, position) = where_();
         let (name, position) = (self.author.to_string(), position.to_string());
-        let args = [("name", name.as_str().into()), ("room", room.as_str().into()), ("position", position.as_str().into())];
+        let args = [
+            ("name", name.as_str().into()),
+            ("room", room.as_str().into()),
+            ("position", position.as_str().into()),
+        ];
         self.told(out, "welcome", &args);
     }
 

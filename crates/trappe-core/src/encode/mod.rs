@@ -156,7 +156,9 @@ pub(crate) fn batch(batch: &Batch, key: Key) -> Encoded {
                 raw(&mut out, key, batch.body(record));
             }
         } else if record.kind == Kind::Speech {
-            if number != record.author.number || record.author.name.as_ref().is_some_and(|n| n.as_str() != author) {
+            if number != record.author.number
+                || record.author.name.as_ref().is_some_and(|n| n.as_str() != author)
+            {
                 number = record.author.number;
                 author = record.author.to_string();
             }
@@ -175,10 +177,14 @@ fn sentence(record: &Record, lang: Lang) -> String {
     match &record.kind {
         Kind::Joined => say(lang, "joined", &[("name", name.as_str().into())]),
         Kind::Left(None) => say(lang, "left", &[("name", name.as_str().into())]),
-        Kind::Left(Some(text)) => {
-            say(lang, "left-saying", &[("name", name.as_str().into()), ("text", text.as_ref().into())])
+        Kind::Left(Some(text)) => say(
+            lang,
+            "left-saying",
+            &[("name", name.as_str().into()), ("text", text.as_ref().into())],
+        ),
+        Kind::Renamed(new) => {
+            say(lang, "renamed", &[("old", name.as_str().into()), ("new", new.as_str().into())])
         }
-        Kind::Renamed(new) => say(lang, "renamed", &[("old", name.as_str().into()), ("new", new.as_str().into())]),
         Kind::Goodbye | Kind::Speech => say(lang, "server-goodbye", &[]),
     }
 }

@@ -116,7 +116,11 @@ impl Batch {
     /// How many of the records are messages.
     #[must_use]
     pub fn messages(&self) -> u64 {
-        if self.notices { self.records.iter().filter(|r| r.seq > 0).count() as u64 } else { self.records.len() as u64 }
+        if self.notices {
+            self.records.iter().filter(|r| r.seq > 0).count() as u64
+        } else {
+            self.records.len() as u64
+        }
     }
 
     /// What the batch counts for against the lag allowance: records, bodies, and one encoding of them.
@@ -138,7 +142,11 @@ impl Batch {
         self.encodings[key.index()].get_or_init(|| {
             let encoded = Box::new(encode::batch(self, key));
             // Raw lines are the batch's own buffer: nothing new is held.
-            let more = if encoded.ends.is_some() { encoded.bytes.len() + self.records.len() * 4 } else { 0 };
+            let more = if encoded.ends.is_some() {
+                encoded.bytes.len() + self.records.len() * 4
+            } else {
+                0
+            };
             self.extra.fetch_add(more, Relaxed);
             self.ledger.add(more);
             encoded

@@ -98,8 +98,9 @@ impl<A> Cursor<A> {
 
     /// Puts something into the private queue.
     pub fn push(&mut self, item: Item<A>) {
-        let private =
-            self.private.get_or_insert_with(|| Box::new(Private { items: VecDeque::new(), replay: None }));
+        let private = self
+            .private
+            .get_or_insert_with(|| Box::new(Private { items: VecDeque::new(), replay: None }));
         private.items.push_back(item);
     }
 
@@ -202,7 +203,8 @@ impl<A> Cursor<A> {
                 let (from, count) = view.last(n as u64);
                 private.replay = Some(Replay { at: from, to: view.end(), gap: 0 });
                 private.items.push_front(Item::Own(line(self.look, "history-end", &[])));
-                self.half = Some(Box::new(line(self.look, "history-begin", &[("count", count.into())])));
+                self.half =
+                    Some(Box::new(line(self.look, "history-begin", &[("count", count.into())])));
             }
             Item::Resume(at) => {
                 let resumed = view.resume(at);
@@ -304,7 +306,6 @@ impl<A> Cursor<A> {
     pub fn released(&mut self) -> usize {
         mem::take(&mut self.released)
     }
-
 }
 
 /// Where `n` bytes into a run are: the record after the one that is cut (inside the batch), and what is left of that one.

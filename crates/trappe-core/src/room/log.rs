@@ -102,7 +102,13 @@ pub struct Log<W> {
 impl<W> Log<W> {
     /// A new log, a new life: its first message will be number 1.
     #[must_use]
-    pub fn new(epoch: Epoch, retain: Retain, lag_bytes: usize, workers: usize, ledger: Arc<Ledger>) -> Log<W> {
+    pub fn new(
+        epoch: Epoch,
+        retain: Retain,
+        lag_bytes: usize,
+        workers: usize,
+        ledger: Arc<Ledger>,
+    ) -> Log<W> {
         debug_assert!(workers <= WORKERS, "a set of workers is one word");
         Log {
             epoch,
@@ -126,7 +132,14 @@ impl<W> Log<W> {
     }
 
     /// Appends one record at the end: here its place in the order is fixed. `worker` is the author's.
-    pub fn append(&mut self, now_us: u64, author: Author, kind: Kind, body: &[u8], worker: usize) -> Appended {
+    pub fn append(
+        &mut self,
+        now_us: u64,
+        author: Author,
+        kind: Kind,
+        body: &[u8],
+        worker: usize,
+    ) -> Appended {
         let index = self.next;
         let speech = kind == Kind::Speech;
         let start = to_u32(self.body.len());
@@ -170,8 +183,14 @@ impl<W> Log<W> {
         let capacity = self.records.len().min(BATCH_RECORDS);
         let records = mem::replace(&mut self.records, Vec::with_capacity(capacity));
         let body = self.body.split().freeze();
-        let batch =
-            Arc::new(Batch::new(self.first, self.first_seq, self.weight, records, body, Arc::clone(&self.ledger)));
+        let batch = Arc::new(Batch::new(
+            self.first,
+            self.first_seq,
+            self.weight,
+            records,
+            body,
+            Arc::clone(&self.ledger),
+        ));
         self.first = self.next;
         self.first_seq = self.next_seq;
         self.weight += batch.weight();
@@ -268,7 +287,11 @@ impl<W> Log<W> {
     /// Bit set of the workers that have members here.
     #[must_use]
     pub fn workers(&self) -> u64 {
-        self.shards.iter().enumerate().filter(|(_, s)| s.members > 0).fold(0, |set, (w, _)| set | 1 << w)
+        self.shards
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.members > 0)
+            .fold(0, |set, (w, _)| set | 1 << w)
     }
 
     /// The index that the next record gets.

@@ -8,6 +8,5 @@ pub mod cursor;
 pub mod log;
 pub mod view;
 
-
 #[cfg(test)]
 mod properties;

@@ -129,7 +129,8 @@ impl Room {
                 }
             }
             Act::Notice(number) => {
-                let appended = self.log.append(0, Author { number, name: None }, Kind::Joined, &[], 0);
+                let appended =
+                    self.log.append(0, Author { number, name: None }, Kind::Joined, &[], 0);
                 if number == READER {
                     self.own_until = appended.index + 1;
                 }
@@ -289,7 +290,8 @@ fn a_worker_is_woken_once_between_two_seals() {
     let ledger = Ledger::new(Arc::default());
     let retain = Retain { messages: 10, bytes: 1 << 20 };
     let mut log: Log<()> = Log::new(Epoch::from_random(1), retain, 1 << 20, 2, ledger);
-    let mut say = |worker| log.append(0, Author { number: 1, name: None }, Kind::Speech, b"x", worker).wake;
+    let mut say =
+        |worker| log.append(0, Author { number: 1, name: None }, Kind::Speech, b"x", worker).wake;
     assert_eq!([say(0), say(0), say(1), say(1)], [true, false, true, false]);
     log.seal();
     assert!(log.append(0, Author { number: 1, name: None }, Kind::Speech, b"x", 0).wake);

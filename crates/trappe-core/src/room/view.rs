@@ -32,7 +32,11 @@ impl View {
     /// A view that begins with what the log kept, and ends where the log's next batch will begin
     /// (`end`: index, seq, weight; see [`Log::sealed`](super::log::Log::sealed)).
     #[must_use]
-    pub fn new(epoch: Epoch, batches: VecDeque<Arc<Batch>>, (end, end_seq, weight): (u64, u64, u64)) -> View {
+    pub fn new(
+        epoch: Epoch,
+        batches: VecDeque<Arc<Batch>>,
+        (end, end_seq, weight): (u64, u64, u64),
+    ) -> View {
         View { epoch, batches, end, end_seq, weight }
     }
 
@@ -81,8 +85,10 @@ impl View {
     pub fn seq_from(&self, index: u64) -> u64 {
         match self.batches.get(self.find(index)) {
             Some(batch) if index < self.end => {
-                let offset = usize::try_from(index.saturating_sub(batch.first)).unwrap_or(usize::MAX);
-                batch.first_seq + batch.records.iter().take(offset).filter(|r| r.seq > 0).count() as u64
+                let offset =
+                    usize::try_from(index.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+                batch.first_seq
+                    + batch.records.iter().take(offset).filter(|r| r.seq > 0).count() as u64
             }
             _ => self.end_seq,
         }
@@ -94,7 +100,8 @@ impl View {
         let at = self.batches.partition_point(|b| b.end_seq() <= seq.saturating_add(1));
         match self.batches.get(at) {
             Some(batch) => {
-                let before = batch.records.iter().take_while(|r| r.seq == 0 || r.seq <= seq).count();
+                let before =
+                    batch.records.iter().take_while(|r| r.seq == 0 || r.seq <= seq).count();
                 batch.first + before as u64
             }
             None => self.end,
@@ -190,7 +197,8 @@ impl<'v> Iterator for Runs<'v> {
     fn next(&mut self) -> Option<Run<'v>> {
         while self.at < self.to {
             let batch = self.view.batches.get(self.batch)?;
-            let offset = |index: u64| usize::try_from(index - batch.first).expect("a batch is small");
+            let offset =
+                |index: u64| usize::try_from(index - batch.first).expect("a batch is small");
             let stop = offset(self.to.min(batch.end()));
             let mut from = offset(self.at);
             let mut to = stop;

@@ -7,8 +7,9 @@ use trappe_core::{
     command::{Format, Lang},
     framing::Framing,
     limits::{
-        KEEP_BYTES_MAX, LAG_ROOM_BYTES_DEFAULT, LAG_ROOM_BYTES_MIN, LAG_TOTAL_BYTES_DEFAULT, MESSAGE_BYTES_DEFAULT,
-        MESSAGE_BYTES_MAX, RETAIN_BYTES_DEFAULT, RETAIN_MESSAGES_DEFAULT, RETAIN_MESSAGES_MAX, WORKERS,
+        KEEP_BYTES_MAX, LAG_ROOM_BYTES_DEFAULT, LAG_ROOM_BYTES_MIN, LAG_TOTAL_BYTES_DEFAULT,
+        MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_MAX, RETAIN_BYTES_DEFAULT, RETAIN_MESSAGES_DEFAULT,
+        RETAIN_MESSAGES_MAX, WORKERS,
     },
     words::say,
 };
@@ -79,7 +80,10 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, 
 fn message_size(text: &str) -> Result<usize, String> {
     match size::bytes(text)? {
         bytes @ 1..=MESSAGE_BYTES_MAX => Ok(bytes),
-        _ => Err(format!("expected 1 to {MESSAGE_BYTES_MAX} bytes (such as {}KiB)", MESSAGE_BYTES_DEFAULT >> 10)),
+        _ => Err(format!(
+            "expected 1 to {MESSAGE_BYTES_MAX} bytes (such as {}KiB)",
+            MESSAGE_BYTES_DEFAULT >> 10
+        )),
     }
 }
 
@@ -90,7 +94,8 @@ fn retain(text: &str) -> Result<(u64, u64), String> {
         match part.strip_suffix("msg") {
             Some(number) => {
                 let number = number.parse().ok().filter(|n| *n <= RETAIN_MESSAGES_MAX);
-                kept.0 = number.ok_or_else(|| format!("expected up to {RETAIN_MESSAGES_MAX}msg"))?;
+                kept.0 =
+                    number.ok_or_else(|| format!("expected up to {RETAIN_MESSAGES_MAX}msg"))?;
             }
             None => kept.1 = bounded(size::bytes(part)?)?,
         }
@@ -119,7 +124,11 @@ fn lag(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn bounded(bytes: usize) -> Result<usize, String> {
-    if bytes <= KEEP_BYTES_MAX { Ok(bytes) } else { Err(format!("expected at most {}GiB", KEEP_BYTES_MAX >> 30)) }
+    if bytes <= KEEP_BYTES_MAX {
+        Ok(bytes)
+    } else {
+        Err(format!("expected at most {}GiB", KEEP_BYTES_MAX >> 30))
+    }
 }
 
 /// Runs the server until it is told to stop.
@@ -168,11 +177,19 @@ fn sentence(error: &StartError, lang: Lang) -> String {
         StartError::PortUsed { port, holder: Some(who) } => {
             say(lang, "cli-port-used-by", &[("port", (*port).into()), ("who", who.as_str().into())])
         }
-        StartError::PortUsed { port, holder: None } => say(lang, "cli-port-used", &[("port", (*port).into())]),
-        StartError::PortDenied { port } => say(lang, "cli-port-denied", &[("port", (*port).into())]),
+        StartError::PortUsed { port, holder: None } => {
+            say(lang, "cli-port-used", &[("port", (*port).into())])
+        }
+        StartError::PortDenied { port } => {
+            say(lang, "cli-port-denied", &[("port", (*port).into())])
+        }
         StartError::AddressUnknown { address, port } => {
             let address = address.to_string();
-            say(lang, "cli-address-unknown", &[("address", address.as_str().into()), ("port", (*port).into())])
+            say(
+                lang,
+                "cli-address-unknown",
+                &[("address", address.as_str().into()), ("port", (*port).into())],
+            )
         }
         other => other.to_string(),
     }
@@ -187,7 +204,10 @@ fn log(verbose: u8) {
         2 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     // Only a test that runs several servers in one process has set one before.
     let _already = subscriber.try_init();
 }

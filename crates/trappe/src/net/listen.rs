@@ -45,7 +45,10 @@ pub(crate) fn bind(address: SocketAddr, dual_stack: bool) -> io::Result<TcpListe
 pub(crate) fn bind_all(port: u16) -> io::Result<TcpListener> {
     match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), true) {
         Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse || error.kind() == io::ErrorKind::PermissionDenied => {
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                || error.kind() == io::ErrorKind::PermissionDenied =>
+        {
             Err(error)
         }
         Err(_) => bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), false),
@@ -84,8 +87,10 @@ pub(crate) fn accept(
 ) -> io::Result<()> {
     let mut spare = File::open("/dev/null").ok();
     loop {
-        let mut ready =
-            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+        let mut ready = [
+            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+        ];
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) if ready[1].any().unwrap_or(true) => return Ok(()),
             Ok(_) | Err(Errno::EINTR) => {}

@@ -60,7 +60,9 @@ fn http(bytes: &[u8]) -> Guess {
         return Guess::Raw;
     }
     let target = &bytes[space + 1..];
-    let Some(end) = target.iter().position(|&b| b == b' ' || b == b'\n') else { return Guess::More };
+    let Some(end) = target.iter().position(|&b| b == b' ' || b == b'\n') else {
+        return Guess::More;
+    };
     // A target has at least one character; a line that ends here was none.
     if end == 0 || target[end] == b'\n' {
         return Guess::Raw;
@@ -87,7 +89,10 @@ fn mqtt(bytes: &[u8]) -> Guess {
         return if bytes.len() < 5 { Guess::More } else { Guess::Raw };
     };
     let name = &bytes[last + 2..];
-    let names = [literal(name, b"\x00\x04MQTT", Guess::Mqtt), literal(name, b"\x00\x06MQIsdp", Guess::Mqtt)];
+    let names = [
+        literal(name, b"\x00\x04MQTT", Guess::Mqtt),
+        literal(name, b"\x00\x06MQIsdp", Guess::Mqtt),
+    ];
     match names {
         [Guess::Raw, Guess::Raw] => Guess::Raw,
         [Guess::Mqtt, _] | [_, Guess::Mqtt] => Guess::Mqtt,

@@ -62,7 +62,13 @@ pub(crate) enum Stage {
 }
 
 impl Conn {
-    pub(crate) fn new(peer: SocketAddr, since: Duration, worker: usize, slot: u32, refused: bool) -> Conn {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        since: Duration,
+        worker: usize,
+        slot: u32,
+        refused: bool,
+    ) -> Conn {
         Conn {
             peer,
             since,
@@ -108,7 +114,9 @@ impl Conn {
 
     /// Takes room for `bytes` in the private queue, if there is any left; one thing always fits into an empty queue.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        let take = |queued: usize| (queued == 0 || queued + bytes <= PRIVATE_BYTES).then_some(queued + bytes);
+        let take = |queued: usize| {
+            (queued == 0 || queued + bytes <= PRIVATE_BYTES).then_some(queued + bytes)
+        };
         self.queued.fetch_update(AcqRel, Acquire, take).is_ok()
     }
 

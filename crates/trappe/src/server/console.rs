@@ -76,10 +76,15 @@ impl std::fmt::Debug for Console {
 impl Console {
     /// Starts the thread that prints to standard output.
     pub(crate) fn start(lang: Lang) -> io::Result<(Arc<Console>, JoinHandle<()>)> {
-        let console =
-            Arc::new(Console { queue: Mutex::default(), more: Condvar::new(), empty: Condvar::new(), lang });
+        let console = Arc::new(Console {
+            queue: Mutex::default(),
+            more: Condvar::new(),
+            empty: Condvar::new(),
+            lang,
+        });
         let mine = Arc::clone(&console);
-        let thread = std::thread::Builder::new().name("console".into()).spawn(move || mine.run())?;
+        let thread =
+            std::thread::Builder::new().name("console".into()).spawn(move || mine.run())?;
         Ok((console, thread))
     }
 
@@ -171,7 +176,9 @@ impl Console {
                 out.push(b'\n');
             }
             Line::Lost(count) => {
-                out.extend_from_slice(say(self.lang, "lines-lost", &[("count", (*count).into())]).as_bytes());
+                out.extend_from_slice(
+                    say(self.lang, "lines-lost", &[("count", (*count).into())]).as_bytes(),
+                );
                 out.push(b'\n');
             }
             Line::Batch(room, batch) => {

@@ -23,7 +23,13 @@ use super::{
 };
 
 /// Answers a request. False: the member has left.
-pub(super) fn ask(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, request: Request) -> bool {
+pub(super) fn ask(
+    shared: &Shared,
+    conn: &Arc<Conn>,
+    talk: &mut Talk,
+    now: Duration,
+    request: Request,
+) -> bool {
     match request {
         Request::Nick(name) => nick(shared, conn, talk, now, name),
         Request::Join { room, after } => {
@@ -56,7 +62,10 @@ pub(super) fn ask(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Durat
             let position = talk.room.position().to_string();
             talk.reply(|session, out| {
                 let look = session.look();
-                look.notice(out, &say(look.lang, "goodbye", &[("position", position.as_str().into())]));
+                look.notice(
+                    out,
+                    &say(look.lang, "goodbye", &[("position", position.as_str().into())]),
+                );
             });
             let word = (!word.is_empty()).then_some(&*word);
             talk.depart(shared, conn, word);
@@ -91,7 +100,9 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
                 look.notice(out, &say(look.lang, "you-are", &[("name", name.as_str().into())]));
             });
         }
-        Err(error) => talk.reply(|session, out| reply::hub_error(session.look(), out, &name, &error)),
+        Err(error) => {
+            talk.reply(|session, out| reply::hub_error(session.look(), out, &name, &error))
+        }
     }
 }
 
@@ -117,7 +128,9 @@ fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
         }
         talk.flush(shared, conn);
         let at = room.enter(&shared.posts, conn, number);
-        shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Act(Act::Move(Arc::clone(&room), at))));
+        shared
+            .posts
+            .to(conn, Mail::Private(Arc::clone(conn), Item::Act(Act::Move(Arc::clone(&room), at))));
         talk.room = room;
         if arrives && talk.session.greeted() {
             talk.notice(shared, conn, now, Kind::Joined);
@@ -126,8 +139,11 @@ fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
     let (room, position) = (talk.room.name.to_string(), talk.room.position().to_string());
     talk.reply(|session, out| {
         let look = session.look();
-        let args =
-            [("room", room.as_str().into()), ("count", count.into()), ("position", position.as_str().into())];
+        let args = [
+            ("room", room.as_str().into()),
+            ("count", count.into()),
+            ("position", position.as_str().into()),
+        ];
         look.notice(out, &say(look.lang, "now-in", &args));
     });
     true
@@ -155,7 +171,9 @@ fn why(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: 
     let (found, given) = {
         let hub = shared.hub.lock();
         match name {
-            None => (Some((talk.session.author.clone(), Arc::clone(conn), Arc::clone(&talk.room))), ""),
+            None => {
+                (Some((talk.session.author.clone(), Arc::clone(conn), Arc::clone(&talk.room))), "")
+            }
             Some(name) => {
                 let found = hub.find(name).and_then(|(number, member)| {
                     let author = trappe_core::message::Author { number, name: member.name.clone() };

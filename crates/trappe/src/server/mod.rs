@@ -103,7 +103,14 @@ impl Shared {
     }
 
     fn make_room(&self, id: u32, name: Name) -> Arc<Room> {
-        make_room(id, name, self.retain, self.lag_room_bytes, self.posts.workers.len(), &self.ledger)
+        make_room(
+            id,
+            name,
+            self.retain,
+            self.lag_room_bytes,
+            self.posts.workers.len(),
+            &self.ledger,
+        )
     }
 
     /// A connection becomes a member of the lobby.
@@ -146,7 +153,8 @@ impl Shared {
         refused.insert(address, now);
         drop(refused);
         let lang = self.defaults.look.lang;
-        let sentence = say(lang, "refused-remote-log", &[("address", address.to_string().as_str().into())]);
+        let sentence =
+            say(lang, "refused-remote-log", &[("address", address.to_string().as_str().into())]);
         tracing::warn!("{sentence}");
         if let Some(console) = &self.posts.console {
             console.say(sentence);
@@ -166,7 +174,11 @@ impl Shared {
         }
         let fattest = self.hub.lock().room_handles().max_by_key(|room| room.ledger.room()).cloned();
         if let Some(room) = fattest {
-            tracing::info!(room = room.name.as_str(), bytes = room.ledger.room(), "the hub is at its limit: a room gives way");
+            tracing::info!(
+                room = room.name.as_str(),
+                bytes = room.ledger.room(),
+                "the hub is at its limit: a room gives way"
+            );
             room.tail.with(Log::squeeze);
             self.posts.to_all(|| Mail::Squeeze(Arc::clone(&room)));
         }
@@ -190,10 +202,22 @@ impl Shared {
     }
 }
 
-fn make_room(id: u32, name: Name, retain: Retain, lag: u64, workers: usize, all: &Arc<AtomicUsize>) -> Arc<Room> {
+fn make_room(
+    id: u32,
+    name: Name,
+    retain: Retain,
+    lag: u64,
+    workers: usize,
+    all: &Arc<AtomicUsize>,
+) -> Arc<Room> {
     let ledger = Ledger::new(Arc::clone(all));
     // Without the system's randomness two lives of a room could not be told apart.
     let epoch = Epoch::from_random(getrandom::u64().expect("the system gives random numbers"));
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
-    Room::new(id, name, Tail::new(Log::new(epoch, retain, lag, workers, Arc::clone(&ledger))), ledger)
+    Room::new(
+        id,
+        name,
+        Tail::new(Log::new(epoch, retain, lag, workers, Arc::clone(&ledger))),
+        ledger,
+    )
 }

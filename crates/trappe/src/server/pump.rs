@@ -15,7 +15,9 @@ use std::{
 use slab::Slab;
 use trappe_core::{
     command::Format,
-    limits::{GOODBYE_IDLE, GOODBYE_TOTAL, TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
+    limits::{
+        GOODBYE_IDLE, GOODBYE_TOTAL, TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES,
+    },
     room::{
         batch::Batch,
         cursor::{Cursor, Next, Own},
@@ -106,13 +108,15 @@ struct Unblock {
 
 impl Wake for Unblock {
     fn wake(self: Arc<Self>) {
-        self.shared.posts.workers[self.worker].send(super::mail::Mail::Writable(self.slot, self.serial));
+        self.shared.posts.workers[self.worker]
+            .send(super::mail::Mail::Writable(self.slot, self.serial));
     }
 }
 
 impl Pump {
     pub(super) fn new(shared: Arc<Shared>, worker: usize) -> Pump {
-        let empty = shared.lobby().tail.with(|log| View::new(log.epoch(), VecDeque::new(), (0, 1, 0)));
+        let empty =
+            shared.lobby().tail.with(|log| View::new(log.epoch(), VecDeque::new(), (0, 1, 0)));
         Pump {
             shared,
             worker,
@@ -174,7 +178,10 @@ impl Pump {
         let shard = self.shards.get_mut(&room.id).expect("a room's view comes before its members");
         let slot = &mut self.slots[id as usize];
         slot.cursor.enter(&shard.view, at, seq);
-        slot.room = Some((room.id, u32::try_from(shard.members.len()).expect("bounded by the descriptors")));
+        slot.room = Some((
+            room.id,
+            u32::try_from(shard.members.len()).expect("bounded by the descriptors"),
+        ));
         shard.members.push(id);
         shard.front.note(slot.conn.number(), shard.view.weight());
         if shard.view.end() > at {
@@ -195,7 +202,8 @@ impl Pump {
         if let Some(&moved) = shard.members.get(place as usize) {
             self.slots[moved as usize].room = Some((room, place));
         }
-        let (wakers, workers) = shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
+        let (wakers, workers) =
+            shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
         if workers & (1 << self.worker) == 0 {
             self.shards.remove(&room);
         }
@@ -257,8 +265,12 @@ impl Pump {
                 shard.armed += 1;
             }
         }
-        let unblock =
-            Unblock { shared: Arc::clone(&self.shared), worker: self.worker, slot: id, serial: serial_of(slot) };
+        let unblock = Unblock {
+            shared: Arc::clone(&self.shared),
+            worker: self.worker,
+            slot: id,
+            serial: serial_of(slot),
+        };
         let waker = Waker::from(Arc::new(unblock));
         if slot.sink.poll_ready(&mut Context::from_waker(&waker)).is_ready() {
             waker.wake();
@@ -281,7 +293,8 @@ impl Pump {
     pub(super) fn turn(&mut self) {
         let begun = Instant::now();
         let mut writes = TURN_WRITES;
-        let over = |writes: usize| writes == 0 || (writes % 32 == 0 && begun.elapsed() >= TURN_TIME);
+        let over =
+            |writes: usize| writes == 0 || (writes % 32 == 0 && begun.elapsed() >= TURN_TIME);
         // At most half of a turn, and nobody twice: those who ask for much don't keep the rooms waiting.
         for _ in 0..self.urgent.len().min(TURN_WRITES / 2) {
             let Some(id) = self.urgent.pop_front() else { break };
@@ -375,8 +388,11 @@ impl Pump {
                     let written = records(&slot.sink, &mut slot.cursor, view, own);
                     if let (Ok(_), Some(shard)) = (&written, shard) {
                         let at = slot.cursor.at();
-                        let weight =
-                            if at == shard.view.end() { shard.view.weight() } else { shard.view.weight_at(at) };
+                        let weight = if at == shard.view.end() {
+                            shard.view.weight()
+                        } else {
+                            shard.view.weight_at(at)
+                        };
                         shard.front.note(own.number, weight);
                     }
                     written
@@ -485,7 +501,9 @@ impl Pump {
             if slot.ended {
                 return false;
             }
-            if now.saturating_sub(progress) < GOODBYE_IDLE && now.saturating_sub(since) < GOODBYE_TOTAL {
+            if now.saturating_sub(progress) < GOODBYE_IDLE
+                && now.saturating_sub(since) < GOODBYE_TOTAL
+            {
                 return true;
             }
             self.end(id);
@@ -502,7 +520,10 @@ impl Pump {
         let mut fallen = Vec::new();
         // After a pass, whoever isn't blocked or still in its turn is at the head.
         if shard.armed > 0 || !self.urgent.is_empty() {
-            let floor = shard.view.at_weight(shard.view.weight().saturating_sub(shard.lag_bytes)).min(shard.view.end());
+            let floor = shard
+                .view
+                .at_weight(shard.view.weight().saturating_sub(shard.lag_bytes))
+                .min(shard.view.end());
             for &id in &shard.members {
                 let slot = &mut self.slots[id as usize];
                 let oldest = slot.cursor.oldest();
@@ -510,7 +531,10 @@ impl Pump {
                     needed = needed.min(oldest);
                     continue;
                 }
-                if slot.cursor.look().format == Format::Raw && !self.shared.defaults.raw_gap_skip && slot.cursor.at() < floor {
+                if slot.cursor.look().format == Format::Raw
+                    && !self.shared.defaults.raw_gap_skip
+                    && slot.cursor.at() < floor
+                {
                     fallen.push(id);
                     continue;
                 }
@@ -529,7 +553,10 @@ impl Pump {
     fn fall(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
         slot.conn.missed.fetch_add(1, Relaxed);
-        tracing::info!(number = slot.conn.number(), "a raw member fell too far behind and is closed");
+        tracing::info!(
+            number = slot.conn.number(),
+            "a raw member fell too far behind and is closed"
+        );
         self.end(id);
     }
 
@@ -594,4 +621,3 @@ fn records(sink: &Sink, cursor: &mut Cursor<Act>, view: &View, own: Own) -> io::
     }
     Ok(n)
 }
-

@@ -334,7 +334,10 @@ impl Drop for Reader {
     /// Only after a panic is anything left to do: the connection ends, and nobody else notices.
     fn drop(&mut self) {
         if !self.gone && std::thread::panicking() {
-            tracing::error!(number = self.conn.number(), "a connection's reader panicked: the connection ends");
+            tracing::error!(
+                number = self.conn.number(),
+                "a connection's reader panicked: the connection ends"
+            );
             self.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.depart_silently();
             self.leave();

@@ -74,8 +74,23 @@ impl Room {
     }
 
     /// Appends for a member: fixes the order, and remembers the record as the member's own.
-    pub(crate) fn append(&self, posts: &Posts, now_us: u64, conn: &Conn, author: &Author, kind: Kind, body: &[u8]) -> Appended {
-        let appended = self.tail.append(&Publisher(self, posts), now_us, author.clone(), kind, body, conn.worker);
+    pub(crate) fn append(
+        &self,
+        posts: &Posts,
+        now_us: u64,
+        conn: &Conn,
+        author: &Author,
+        kind: Kind,
+        body: &[u8],
+    ) -> Appended {
+        let appended = self.tail.append(
+            &Publisher(self, posts),
+            now_us,
+            author.clone(),
+            kind,
+            body,
+            conn.worker,
+        );
         // The pump of this member runs on this same thread: it can't come between the append and this.
         conn.own_until.store(appended.index + 1, std::sync::atomic::Ordering::Relaxed);
         appended

@@ -159,7 +159,10 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
     let stopped = rt.block_on(async {
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-            return Err(StartError::System { doing: "watch for signals", source: io::Error::last_os_error() });
+            return Err(StartError::System {
+                doing: "watch for signals",
+                source: io::Error::last_os_error(),
+            });
         };
         let acceptors = listeners
             .into_iter()
@@ -267,20 +270,25 @@ fn first_lines(config: &Config, addresses: &[SocketAddr], port: u16) -> Vec<Stri
 }
 
 fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |error: io::Error, address: Option<IpAddr>, port: u16| match (error.kind(), address) {
-        (io::ErrorKind::AddrInUse, _) => StartError::PortUsed { port, holder: holder::of_port(port) },
-        (io::ErrorKind::PermissionDenied, _) => StartError::PortDenied { port },
-        (io::ErrorKind::AddrNotAvailable, Some(address)) => StartError::AddressUnknown { address, port },
-        _ => StartError::System { doing: "listen", source: error },
-    };
+    let failed =
+        |error: io::Error, address: Option<IpAddr>, port: u16| match (error.kind(), address) {
+            (io::ErrorKind::AddrInUse, _) => {
+                StartError::PortUsed { port, holder: holder::of_port(port) }
+            }
+            (io::ErrorKind::PermissionDenied, _) => StartError::PortDenied { port },
+            (io::ErrorKind::AddrNotAvailable, Some(address)) => {
+                StartError::AddressUnknown { address, port }
+            }
+            _ => StartError::System { doing: "listen", source: error },
+        };
     if config.hosts.is_empty() {
         return Ok(vec![listen::bind_all(config.port).map_err(|e| failed(e, None, config.port))?]);
     }
     let mut port = config.port;
     let mut listeners = Vec::new();
     for &host in &config.hosts {
-        let listener =
-            listen::bind(SocketAddr::new(host, port), false).map_err(|e| failed(e, Some(host), port))?;
+        let listener = listen::bind(SocketAddr::new(host, port), false)
+            .map_err(|e| failed(e, Some(host), port))?;
         // Several addresses share the port that the system chose for the first.
         port = listener.local_addr().map_err(system("ask for the port"))?.port();
         listeners.push(listener);
@@ -294,14 +302,19 @@ fn share(config: &Config, port: u16, console: Option<Arc<Console>>) -> Arc<Share
     let name = Name::parse("lobby").expect("the lobby's name is a name");
     let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
     let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, &ledger);
-    let look = Look { format: config.format, framing: config.framing, lang: config.lang, quiet: false };
+    let look =
+        Look { format: config.format, framing: config.framing, lang: config.lang, quiet: false };
     Arc::new(Shared {
         started: Instant::now(),
         hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
         lobby,
         posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },
         pool: Pool::default(),
-        defaults: Defaults { look, message_bytes: config.message_bytes, raw_gap_skip: config.raw_gap_skip },
+        defaults: Defaults {
+            look,
+            message_bytes: config.message_bytes,
+            raw_gap_skip: config.raw_gap_skip,
+        },
         open: config.open,
         notices: config.notices,
         port,

@@ -65,7 +65,10 @@ impl Talk {
         }
         self.framer.read(now, data);
         // The framer lends its messages: it stands apart while the rest of the talk goes on.
-        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        let mut framer = std::mem::replace(
+            &mut self.framer,
+            Framer::new(trappe_core::framing::Framing::Line, 0),
+        );
         loop {
             let mut input = &data[read..];
             let Some(frame) = framer.next(now, &mut input) else { break };
@@ -94,7 +97,10 @@ impl Talk {
     /// A deadline of the framing has passed.
     pub(super) fn timeout(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let now = shared.now();
-        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        let mut framer = std::mem::replace(
+            &mut self.framer,
+            Framer::new(trappe_core::framing::Framing::Line, 0),
+        );
         let verdict = match framer.timeout(now) {
             Some(frame) => self.frame(shared, conn, now, frame),
             None => Verdict::GoOn,
@@ -110,7 +116,10 @@ impl Talk {
     /// The end of the stream: what is unfinished is a message.
     pub(super) fn finish(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let now = shared.now();
-        let mut framer = std::mem::replace(&mut self.framer, Framer::new(trappe_core::framing::Framing::Line, 0));
+        let mut framer = std::mem::replace(
+            &mut self.framer,
+            Framer::new(trappe_core::framing::Framing::Line, 0),
+        );
         let verdict = match framer.finish() {
             Some(frame) => self.frame(shared, conn, now, frame),
             None => Verdict::GoOn,
@@ -126,7 +135,13 @@ impl Talk {
         shared.pool.update(conn, &mut self.held, self.framer.held());
     }
 
-    fn frame(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, frame: Frame<'_>) -> Verdict {
+    fn frame(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        frame: Frame<'_>,
+    ) -> Verdict {
         if std::mem::take(&mut self.suspect) {
             let request = match &frame {
                 Frame::Message { body, .. } => sniff::is_request(body),
@@ -170,18 +185,29 @@ impl Talk {
     }
 
     fn speak(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, body: &Cow<'_, [u8]>) {
-        let appended = self.room.append(&shared.posts, micros(now), conn, &self.session.author, Kind::Speech, body);
+        let appended = self.room.append(
+            &shared.posts,
+            micros(now),
+            conn,
+            &self.session.author,
+            Kind::Speech,
+            body,
+        );
         if appended.wake {
             shared.said(conn.worker, &self.room);
         }
         self.pressed = appended.pressed;
         let room = &self.room;
-        self.session.spoke(|| Position { epoch: room.tail.with(|log| log.epoch()), seq: appended.seq }, &mut self.out);
+        self.session.spoke(
+            || Position { epoch: room.tail.with(|log| log.epoch()), seq: appended.seq },
+            &mut self.out,
+        );
     }
 
     /// A notice in the member's room that it doesn't get itself.
     pub(super) fn notice(&self, shared: &Shared, conn: &Conn, now: Duration, kind: Kind) {
-        let appended = self.room.append(&shared.posts, micros(now), conn, &self.session.author, kind, &[]);
+        let appended =
+            self.room.append(&shared.posts, micros(now), conn, &self.session.author, kind, &[]);
         if appended.wake {
             shared.said(conn.worker, &self.room);
         }
@@ -233,7 +259,8 @@ impl Talk {
 
     /// Whether reading is to wait: everyone else in the room is too far behind.
     pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
-        self.pressed = self.pressed && self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone());
+        self.pressed = self.pressed
+            && self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone());
         self.pressed
     }
 }

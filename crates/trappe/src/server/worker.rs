@@ -137,7 +137,8 @@ impl Worker {
     }
 
     fn is_over(&self) -> bool {
-        self.pump.closing && (self.pump.slots.is_empty() || self.close_by.is_some_and(|by| Instant::now() >= by))
+        self.pump.closing
+            && (self.pump.slots.is_empty() || self.close_by.is_some_and(|by| Instant::now() >= by))
     }
 
     fn read(&mut self, mail: Mail) {
@@ -220,7 +221,9 @@ impl Worker {
     fn accepted(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
-            Err(error) => return tracing::warn!(%peer, %error, "can't register a connection: closed"),
+            Err(error) => {
+                return tracing::warn!(%peer, %error, "can't register a connection: closed");
+            }
         };
         let (shared, worker) = (&self.shared, self.pump.worker);
         let now = shared.now();

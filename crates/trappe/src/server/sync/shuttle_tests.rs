@@ -47,7 +47,9 @@ fn pump(tail: &Tail<()>, posts: &Posts, me: usize) -> Vec<u64> {
             for mail in mail.drain(..) {
                 match mail {
                     Mail::Said => tail.seal(posts, Some(me)),
-                    Mail::Batch(batch) => seen.extend(batch.records.iter().map(|r| r.author.number * 100 + r.seq)),
+                    Mail::Batch(batch) => {
+                        seen.extend(batch.records.iter().map(|r| r.author.number * 100 + r.seq))
+                    }
                 }
             }
         }
@@ -58,7 +60,8 @@ fn pump(tail: &Tail<()>, posts: &Posts, me: usize) -> Vec<u64> {
 fn world() {
     let epoch = Epoch::from_random(1);
     let retain = Retain { messages: 100, bytes: 1 << 20 };
-    let mut log = Log::new(epoch, retain, 1 << 20, WORKERS, Ledger::new(Arc::new(AtomicUsize::new(0))));
+    let mut log =
+        Log::new(epoch, retain, 1 << 20, WORKERS, Ledger::new(Arc::new(AtomicUsize::new(0))));
     for worker in 0..WORKERS {
         log.enter(worker, worker as u64 + 1);
     }
@@ -84,7 +87,8 @@ fn world() {
     for sender in senders {
         sender.join().expect("a sender says all it has to say");
     }
-    let seen: Vec<_> = pumps.into_iter().map(|p| p.join().expect("a pump comes to the end")).collect();
+    let seen: Vec<_> =
+        pumps.into_iter().map(|p| p.join().expect("a pump comes to the end")).collect();
     assert_eq!(seen[0], seen[1], "all workers see one order");
 }
 
