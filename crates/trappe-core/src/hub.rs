@@ -171,15 +171,14 @@ impl<M, R: Clone> Hub<M, R> {
         name: &Name,
         make: impl FnOnce(u32) -> R,
     ) -> Result<R, HubError> {
-        let id = match self.room_ids.get(&name.folded()) {
-            Some(&id) => id,
-            None => {
-                if self.rooms.len() >= ROOMS && !self.evict() {
-                    return Err(HubError::RoomsFull);
-                }
-                let handle = make(self.next_room);
-                self.add_room(name.clone(), handle)
+        let id = if let Some(&id) = self.room_ids.get(&name.folded()) {
+            id
+        } else {
+            if self.rooms.len() >= ROOMS && !self.evict() {
+                return Err(HubError::RoomsFull);
             }
+            let handle = make(self.next_room);
+            self.add_room(name.clone(), handle)
         };
         if let Some(member) = self.members.get_mut(&number) {
             let old = std::mem::replace(&mut member.room, id);
@@ -285,10 +284,5 @@ impl<M, R: Clone> Hub<M, R> {
     /// What the shell keeps for each room.
     pub fn room_handles(&self) -> impl Iterator<Item = &R> {
         self.rooms.values().map(|room| &room.handle)
-    }
-
-    /// What the shell keeps for each member.
-    pub fn member_handles(&self) -> impl Iterator<Item = &M> {
-        self.members.values().map(|member| &member.handle)
     }
 }

@@ -122,8 +122,6 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Keepalive probes without an answer before a peer is dead.
 pub const KEEPALIVE_PROBES: u32 = 4;
-/// A peer that acknowledges nothing for this long, with data in flight, is dead.
-pub const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
 /// A refused address is named on the console once in this time.
 pub const REFUSAL_NOTICE: Duration = Duration::from_mins(1);
 /// How many refused addresses are remembered for that.

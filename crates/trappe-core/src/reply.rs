@@ -67,7 +67,7 @@ pub fn hub_error(look: Look, out: &mut Vec<u8>, wanted: &Name, error: &HubError)
             );
         }
         HubError::NameTaken { free: None } => {
-            look.error(out, "name-taken", &say(lang, "name-taken-bare", &[name()]))
+            look.error(out, "name-taken", &say(lang, "name-taken-bare", &[name()]));
         }
         HubError::MembersFull => look.error(out, "full", &say(lang, "full-members", &[])),
         HubError::RoomsFull => look.error(out, "full", &say(lang, "full-rooms", &[])),
@@ -154,7 +154,7 @@ pub struct Why {
 /// `/why`.
 pub fn why(look: Look, out: &mut Vec<u8>, facts: &Why) {
     let lang = look.lang;
-    let lag = say(lang, "why-lag", &[("messages", facts.lag.into())]);
+    let behind = say(lang, "why-lag", &[("messages", facts.lag.into())]);
     let missed = if facts.missed == 0 {
         say(lang, "why-never-missed", &[])
     } else {
@@ -166,7 +166,7 @@ pub fn why(look: Look, out: &mut Vec<u8>, facts: &Why) {
         ("transport", facts.transport.into()),
         ("address", facts.address.as_str().into()),
         ("since", facts.since.as_str().into()),
-        ("lag", lag.as_str().into()),
+        ("lag", behind.as_str().into()),
         ("missed", missed.as_str().into()),
     ];
     let mut line = say(lang, "why-one", &args);

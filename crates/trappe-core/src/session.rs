@@ -26,6 +26,10 @@ pub enum Step<'a> {
 }
 
 /// The state of one client that has said something.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own that the client turns"
+)]
 #[derive(Debug)]
 pub struct Session {
     /// Who it is.
@@ -81,7 +85,7 @@ impl Session {
 
     /// Whether nothing is written to the member but bodies, unless it asks.
     #[must_use]
-    pub fn is_raw(&self) -> bool {
+    fn is_raw(&self) -> bool {
         self.look.format == Format::Raw
     }
 

@@ -62,7 +62,7 @@ impl Key {
 impl Look {
     /// The encoding that serves this look.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(self) -> Key {
         match (self.format, self.framing, self.lang) {
             (Format::Text, ..) if self.quiet => Key::TEXT,
             (Format::Text, _, Lang::Fr) => Key(1),
@@ -75,22 +75,22 @@ impl Look {
     }
 
     /// A notice to this member alone: `* sentence`.
-    pub fn notice(&self, out: &mut Vec<u8>, sentence: &str) {
+    pub fn notice(self, out: &mut Vec<u8>, sentence: &str) {
         self.reply(out, |line| text::notice(line, sentence));
     }
 
     /// An error to this member alone: `! code sentence`.
-    pub fn error(&self, out: &mut Vec<u8>, code: &str, sentence: &str) {
+    pub fn error(self, out: &mut Vec<u8>, code: &str, sentence: &str) {
         self.reply(out, |line| text::error(line, code, sentence));
     }
 
     /// An acknowledgement: `+ack position`.
-    pub fn ack(&self, out: &mut Vec<u8>, position: impl fmt::Display) {
+    pub fn ack(self, out: &mut Vec<u8>, position: impl fmt::Display) {
         self.reply(out, |line| line.extend_from_slice(format!("+ack {position}\n").as_bytes()));
     }
 
     /// A private message: `-alice- body` in text; in raw the body alone, exact.
-    pub fn direct(&self, out: &mut Vec<u8>, from: &Author, body: &[u8]) {
+    pub fn direct(self, out: &mut Vec<u8>, from: &Author, body: &[u8]) {
         match self.format {
             Format::Text => text::direct(out, &from.to_string(), body),
             Format::Raw => self.delimit(out, body),
@@ -98,7 +98,7 @@ impl Look {
     }
 
     /// Lines of talk, delimited as this member delimits: text is always lines.
-    fn reply(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    fn reply(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         if self.format == Format::Text || self.key() == Key::RAW_LINE {
             return write(out);
         }
@@ -109,7 +109,7 @@ impl Look {
         }
     }
 
-    fn delimit(&self, out: &mut Vec<u8>, body: &[u8]) {
+    fn delimit(self, out: &mut Vec<u8>, body: &[u8]) {
         raw(out, self.key(), body);
     }
 }

@@ -137,7 +137,7 @@ impl Batch {
     }
 
     /// The batch in one format, made when first asked for and shared from then on.
-    pub fn encoded(&self, key: Key) -> &Encoded {
+    pub(crate) fn encoded(&self, key: Key) -> &Encoded {
         let key = if self.notices { key } else { key.without_notices() };
         self.encodings[key.index()].get_or_init(|| {
             let encoded = Box::new(encode::batch(self, key));

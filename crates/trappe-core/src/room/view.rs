@@ -96,7 +96,7 @@ impl View {
 
     /// The index right after message `seq`, as far as it is held.
     #[must_use]
-    pub fn after_seq(&self, seq: u64) -> u64 {
+    fn after_seq(&self, seq: u64) -> u64 {
         let at = self.batches.partition_point(|b| b.end_seq() <= seq.saturating_add(1));
         match self.batches.get(at) {
             Some(batch) => {

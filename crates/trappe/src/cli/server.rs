@@ -65,7 +65,7 @@ pub(super) struct ServerArgs {
     /// Prints nothing more once it has started
     #[arg(short, long)]
     quiet: bool,
-    /// Language of sentences [default: TRAPPE_LANG, else fr]
+    /// Language of sentences [default: `TRAPPE_LANG`, else fr]
     #[arg(long, value_name = "fr|en", value_parser = parse::<Lang>)]
     lang: Option<Lang>,
     /// Says more on standard error; twice, still more
@@ -105,12 +105,11 @@ fn retain(text: &str) -> Result<(u64, u64), String> {
 
 /// `8MiB,256MiB`: the second may be left out.
 fn lag(text: &str) -> Result<(usize, usize), String> {
-    let (room, total) = match text.split_once(',') {
-        Some((room, total)) => (size::bytes(room)?, size::bytes(total)?),
-        None => {
-            let room = size::bytes(text)?;
-            (room, room.max(LAG_TOTAL_BYTES_DEFAULT))
-        }
+    let (room, total) = if let Some((room, total)) = text.split_once(',') {
+        (size::bytes(room)?, size::bytes(total)?)
+    } else {
+        let room = size::bytes(text)?;
+        (room, room.max(LAG_TOTAL_BYTES_DEFAULT))
     };
     if room < LAG_ROOM_BYTES_MIN || total < room {
         let least = LAG_ROOM_BYTES_MIN >> 10;

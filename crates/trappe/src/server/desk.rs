@@ -19,48 +19,48 @@ use super::{
     Shared,
     conn::Conn,
     mail::{Act, Mail},
-    talk::Talk,
+    talk::Voice,
 };
 
 /// Answers a request. False: the member has left.
 pub(super) fn ask(
     shared: &Shared,
     conn: &Arc<Conn>,
-    talk: &mut Talk,
+    voice: &mut Voice,
     now: Duration,
     request: Request,
 ) -> bool {
     match request {
-        Request::Nick(name) => nick(shared, conn, talk, now, name),
+        Request::Nick(name) => nick(shared, conn, voice, now, &name),
         Request::Join { room, after } => {
-            if join(shared, conn, talk, now, &room) {
-                if let Some(after) = after {
-                    private(shared, conn, talk, Item::Resume(after));
-                }
+            if join(shared, conn, voice, now, &room)
+                && let Some(after) = after
+            {
+                private(shared, conn, voice, Item::Resume(after));
             }
         }
         Request::Leave => {
             let lobby = shared.lobby().name.clone();
-            join(shared, conn, talk, now, &lobby);
+            join(shared, conn, voice, now, &lobby);
         }
-        Request::Msg { to, text } => message(shared, talk, &to, &text),
+        Request::Msg { to, text } => message(shared, voice, &to, &text),
         Request::Who(room) => {
             let hub = shared.hub.lock();
-            let room = room.unwrap_or_else(|| talk.room.name.as_str().into());
+            let room = room.unwrap_or_else(|| voice.room.name.as_str().into());
             let who = hub.who(&room);
-            talk.reply(|session, out| reply::who(session.look(), out, &room, who));
+            voice.reply(|session, out| reply::who(session.look(), out, &room, who));
         }
         Request::Rooms => {
             let hub = shared.hub.lock();
             let rooms = hub.rooms();
-            talk.reply(|session, out| reply::rooms(session.look(), out, &rooms));
+            voice.reply(|session, out| reply::rooms(session.look(), out, &rooms));
         }
-        Request::History(n) => private(shared, conn, talk, Item::History(n)),
-        Request::Resume(at) => private(shared, conn, talk, Item::Resume(at)),
-        Request::Why(name) => why(shared, conn, talk, now, name.as_deref()),
+        Request::History(n) => private(shared, conn, voice, Item::History(n)),
+        Request::Resume(at) => private(shared, conn, voice, Item::Resume(at)),
+        Request::Why(name) => why(shared, conn, voice, now, name.as_deref()),
         Request::Quit(word) => {
-            let position = talk.room.position().to_string();
-            talk.reply(|session, out| {
+            let position = voice.room.position().to_string();
+            voice.reply(|session, out| {
                 let look = session.look();
                 look.notice(
                     out,
@@ -68,7 +68,7 @@ pub(super) fn ask(
                 );
             });
             let word = (!word.is_empty()).then_some(&*word);
-            talk.depart(shared, conn, word);
+            voice.depart(shared, conn, word);
             return false;
         }
         // The session answers the others itself.
@@ -78,12 +78,12 @@ pub(super) fn ask(
 }
 
 /// Something that is served in its place among the replies.
-fn private(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, item: Item<Act>) {
-    talk.flush(shared, conn);
+fn private(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, item: Item<Act>) {
+    voice.flush(shared, conn);
     shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
 }
 
-fn nick(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: Name) {
+fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: &Name) {
     let (renamed, announced) = {
         let mut hub = shared.hub.lock();
         (hub.rename(conn.number(), name.clone()), shared.announces(&hub, conn.number()))
@@ -91,22 +91,22 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
     match renamed {
         Ok(()) => {
             // Who hasn't been announced yet is announced by its new name.
-            if announced && talk.session.greeted() {
-                talk.notice(shared, conn, now, Kind::Renamed(name.clone()));
+            if announced && voice.session.greeted() {
+                voice.notice(shared, conn, now, Kind::Renamed(name.clone()));
             }
-            talk.session.author.name = Some(name.clone());
-            talk.reply(|session, out| {
+            voice.session.author.name = Some(name.clone());
+            voice.reply(|session, out| {
                 let look = session.look();
                 look.notice(out, &say(look.lang, "you-are", &[("name", name.as_str().into())]));
             });
         }
         Err(error) => {
-            talk.reply(|session, out| reply::hub_error(session.look(), out, &name, &error))
+            voice.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
         }
     }
 }
 
-fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: &Name) -> bool {
+fn join(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: &Name) -> bool {
     let number = conn.number();
     let (went, left, arrives, count) = {
         let mut hub = shared.hub.lock();
@@ -118,26 +118,26 @@ fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
     let room = match went {
         Ok(room) => room,
         Err(error) => {
-            talk.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
+            voice.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
             return false;
         }
     };
-    if room.id != talk.room.id {
-        if left && talk.session.greeted() {
-            talk.notice(shared, conn, now, Kind::Left(None));
+    if room.id != voice.room.id {
+        if left && voice.session.greeted() {
+            voice.notice(shared, conn, now, Kind::Left(None));
         }
-        talk.flush(shared, conn);
+        voice.flush(shared, conn);
         let at = room.enter(&shared.posts, conn, number);
         shared
             .posts
             .to(conn, Mail::Private(Arc::clone(conn), Item::Act(Act::Move(Arc::clone(&room), at))));
-        talk.room = room;
-        if arrives && talk.session.greeted() {
-            talk.notice(shared, conn, now, Kind::Joined);
+        voice.room = room;
+        if arrives && voice.session.greeted() {
+            voice.notice(shared, conn, now, Kind::Joined);
         }
     }
-    let (room, position) = (talk.room.name.to_string(), talk.room.position().to_string());
-    talk.reply(|session, out| {
+    let (room, position) = (voice.room.name.to_string(), voice.room.position().to_string());
+    voice.reply(|session, out| {
         let look = session.look();
         let args = [
             ("room", room.as_str().into()),
@@ -149,15 +149,15 @@ fn join(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name:
     true
 }
 
-fn message(shared: &Shared, talk: &mut Talk, to: &str, text: &str) {
+fn message(shared: &Shared, voice: &mut Voice, to: &str, text: &str) {
     let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
-    let author = talk.session.author.clone();
+    let author = voice.session.author.clone();
     // Escaping may make it longer; what it really takes is counted when it is encoded.
     let reserved = text.len() + author.to_string().len() + 4;
     match found {
-        None => talk.reply(|session, out| reply::no_such_member(session.look(), out, to)),
+        None => voice.reply(|session, out| reply::no_such_member(session.look(), out, to)),
         Some(target) if !target.reserve(reserved) => {
-            talk.reply(|session, out| reply::busy(session.look(), out, to));
+            voice.reply(|session, out| reply::busy(session.look(), out, to));
         }
         Some(target) => {
             let text = Bytes::copy_from_slice(text.as_bytes());
@@ -167,13 +167,14 @@ fn message(shared: &Shared, talk: &mut Talk, to: &str, text: &str) {
     }
 }
 
-fn why(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: Option<&str>) {
+fn why(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: Option<&str>) {
     let (found, given) = {
         let hub = shared.hub.lock();
         match name {
-            None => {
-                (Some((talk.session.author.clone(), Arc::clone(conn), Arc::clone(&talk.room))), "")
-            }
+            None => (
+                Some((voice.session.author.clone(), Arc::clone(conn), Arc::clone(&voice.room))),
+                "",
+            ),
             Some(name) => {
                 let found = hub.find(name).and_then(|(number, member)| {
                     let author = trappe_core::message::Author { number, name: member.name.clone() };
@@ -184,12 +185,12 @@ fn why(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: 
         }
     };
     let Some((author, member, room)) = found else {
-        return talk.reply(|session, out| reply::no_such_member(session.look(), out, given));
+        return voice.reply(|session, out| reply::no_such_member(session.look(), out, given));
     };
     let behind = member.behind_at.load(Relaxed);
     let head = room.tail.with(|log| log.next());
     let lag = if behind == u64::MAX { 0 } else { head.saturating_sub(behind) };
-    let lasting = lasting(talk.session.look().lang, now.saturating_sub(member.since));
+    let lasting = lasting(voice.session.look().lang, now.saturating_sub(member.since));
     let facts = reply::Why {
         name: author.to_string(),
         transport: "tcp",
@@ -199,5 +200,5 @@ fn why(shared: &Shared, conn: &Arc<Conn>, talk: &mut Talk, now: Duration, name: 
         missed: member.missed.load(Relaxed),
         refused: u64::from(member.rejected.load(Relaxed)),
     };
-    talk.reply(|session, out| reply::why(session.look(), out, &facts));
+    voice.reply(|session, out| reply::why(session.look(), out, &facts));
 }

@@ -1,16 +1,19 @@
 //! The server: what its parts share, how it starts, and how it stops.
 //!
-//! Acceptors hand sockets to workers. On each worker, readers turn bytes into speech and requests ([`reader`], [`talk`],
-//! [`desk`]), and one pump writes what is due ([`pump`]). A room's tail ([`room`], [`sync`]) is what all workers share.
+//! Acceptors hand sockets to workers. On each worker, readers turn bytes into speech and requests (`reader`, `talk`,
+//! `desk`), and one pump writes what is due (`pump`, `shard`, `ending`). A room's tail (`room`, `sync`) is what all
+//! workers share.
 
 mod conn;
 mod console;
 mod desk;
+mod ending;
 mod mail;
 mod pool;
 mod pump;
 mod reader;
 mod room;
+mod shard;
 mod start;
 mod sync;
 mod talk;

@@ -14,59 +14,44 @@ use std::{
 
 use slab::Slab;
 use trappe_core::{
-    command::Format,
-    limits::{
-        GOODBYE_IDLE, GOODBYE_TOTAL, TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES,
-    },
+    limits::{TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
     room::{
-        batch::Batch,
         cursor::{Cursor, Next, Own},
-        log::Front,
         view::View,
     },
 };
 
 use super::{
     Shared,
-    conn::{Conn, Stage},
-    mail::Act,
-    room::Room,
+    conn::Conn,
+    mail::{Act, Mail},
+    shard::Shard,
 };
 use crate::net::sink::Sink;
 
 /// One connection as the pump sees it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one event that has happened, in any order"
+)]
 pub(super) struct Slot {
     pub(super) conn: Arc<Conn>,
     pub(super) sink: Sink,
     pub(super) cursor: Cursor<Act>,
     /// The room that it reads, by id, and where it stands among that room's members here.
-    room: Option<(u32, u32)>,
+    pub(super) room: Option<(u32, u32)>,
     /// A write would block: wait for the kernel.
-    armed: bool,
+    pub(super) armed: bool,
     /// Its writing end failed: nothing more is written, but what it had sent is still read.
     pub(super) dead: bool,
     /// A byte has been written to it.
     pub(super) wrote: bool,
     pub(super) reader_gone: bool,
     /// Everything due is written and the sending half shut.
-    ended: bool,
+    pub(super) ended: bool,
     urgent: bool,
     /// Since when its end is under way, and when it last made progress.
-    ending: Option<Box<(Duration, Duration)>>,
-}
-
-/// The members of one room on this worker, and their view of its log.
-pub(super) struct Shard {
-    room: Arc<Room>,
-    pub(super) view: View,
-    members: Vec<u32>,
-    /// Where the pass is, and how many members it still has to visit.
-    scan: usize,
-    left: usize,
-    armed: usize,
-    front: Front,
-    /// What may be kept beyond the retention for those who are behind; shrinks when the hub is at its limit.
-    lag_bytes: u64,
+    pub(super) ending: Option<Box<(Duration, Duration)>>,
 }
 
 /// A worker's pump.
@@ -76,9 +61,9 @@ pub(super) struct Pump {
     pub(super) slots: Slab<Slot>,
     pub(super) shards: BTreeMap<u32, Shard>,
     /// Rooms with news, round robin.
-    dirty: VecDeque<u32>,
+    pub(super) dirty: VecDeque<u32>,
     /// Members with something in their private queue, or writable again.
-    urgent: VecDeque<u32>,
+    pub(super) urgent: VecDeque<u32>,
     /// Members whose end is under way.
     pub(super) ending: Vec<u32>,
     empty: View,
@@ -108,8 +93,7 @@ struct Unblock {
 
 impl Wake for Unblock {
     fn wake(self: Arc<Self>) {
-        self.shared.posts.workers[self.worker]
-            .send(super::mail::Mail::Writable(self.slot, self.serial));
+        self.shared.posts.workers[self.worker].send(Mail::Writable(self.slot, self.serial));
     }
 }
 
@@ -157,79 +141,6 @@ impl Pump {
         Arc::ptr_eq(&slot.conn, conn).then_some((conn.slot, slot))
     }
 
-    /// The worker's view of a room, sent by the first member that comes to it here.
-    pub(super) fn open(&mut self, room: Arc<Room>, view: View) {
-        let lag_bytes = self.shared.lag_room_bytes;
-        let front = Front { best: (view.weight(), 0), second: view.weight() };
-        self.shards.entry(room.id).or_insert(Shard {
-            room,
-            view,
-            members: Vec::new(),
-            scan: 0,
-            left: 0,
-            armed: 0,
-            front,
-            lag_bytes,
-        });
-    }
-
-    /// A member reads a room from now on, from `at`.
-    pub(super) fn enter(&mut self, id: u32, room: &Arc<Room>, (at, seq): (u64, u64)) {
-        let shard = self.shards.get_mut(&room.id).expect("a room's view comes before its members");
-        let slot = &mut self.slots[id as usize];
-        slot.cursor.enter(&shard.view, at, seq);
-        slot.room = Some((
-            room.id,
-            u32::try_from(shard.members.len()).expect("bounded by the descriptors"),
-        ));
-        shard.members.push(id);
-        shard.front.note(slot.conn.number(), shard.view.weight());
-        if shard.view.end() > at {
-            self.mark(room.id);
-        }
-    }
-
-    /// A member no longer reads its room.
-    pub(super) fn exit(&mut self, id: u32) {
-        let slot = &mut self.slots[id as usize];
-        let Some((room, place)) = slot.room.take() else { return };
-        let number = slot.conn.number();
-        let armed = slot.armed;
-        let shard = self.shards.get_mut(&room).expect("a member's room has a shard");
-        shard.members.swap_remove(place as usize);
-        shard.armed -= usize::from(armed);
-        shard.front.forget(number);
-        if let Some(&moved) = shard.members.get(place as usize) {
-            self.slots[moved as usize].room = Some((room, place));
-        }
-        let (wakers, workers) =
-            shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
-        if workers & (1 << self.worker) == 0 {
-            self.shards.remove(&room);
-        }
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// A batch of a room.
-    pub(super) fn batch(&mut self, room: &Arc<Room>, batch: Arc<Batch>) {
-        // The last member may have left between the seal and now.
-        if let Some(shard) = self.shards.get_mut(&room.id) {
-            if batch.first == shard.view.end() {
-                shard.view.push(batch);
-                self.mark(room.id);
-            }
-        }
-    }
-
-    fn mark(&mut self, room: u32) {
-        if let Some(shard) = self.shards.get_mut(&room) {
-            if shard.left == 0 {
-                self.dirty.push_back(room);
-            }
-            shard.left = shard.members.len().max(1);
-        }
-    }
-
     /// Something is due to this member before the next pass.
     pub(super) fn urge(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
@@ -247,12 +158,12 @@ impl Pump {
         }
     }
 
-    fn disarm(&mut self, id: u32) {
+    pub(super) fn disarm(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
-        if std::mem::take(&mut slot.armed) {
-            if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
-                shard.armed -= 1;
-            }
+        if std::mem::take(&mut slot.armed)
+            && let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room))
+        {
+            shard.armed -= 1;
         }
     }
 
@@ -293,8 +204,9 @@ impl Pump {
     pub(super) fn turn(&mut self) {
         let begun = Instant::now();
         let mut writes = TURN_WRITES;
-        let over =
-            |writes: usize| writes == 0 || (writes % 32 == 0 && begun.elapsed() >= TURN_TIME);
+        let over = |writes: usize| {
+            writes == 0 || (writes.is_multiple_of(32) && begun.elapsed() >= TURN_TIME)
+        };
         // At most half of a turn, and nobody twice: those who ask for much don't keep the rooms waiting.
         for _ in 0..self.urgent.len().min(TURN_WRITES / 2) {
             let Some(id) = self.urgent.pop_front() else { break };
@@ -426,156 +338,6 @@ impl Pump {
                     return Visit::Left;
                 }
             }
-        }
-    }
-
-    /// The member can't be written to any more. Its reader goes on to the end of what it had sent.
-    pub(super) fn kill(&mut self, id: u32) {
-        self.disarm(id);
-        self.exit(id);
-        let slot = &mut self.slots[id as usize];
-        slot.dead = true;
-        if slot.reader_gone {
-            self.remove(id);
-        }
-    }
-
-    /// Nothing after log index `end` is written to the member; when all before it is, it is closed.
-    pub(super) fn finish(&mut self, id: u32, end: u64) {
-        let now = self.shared.now();
-        let slot = &mut self.slots[id as usize];
-        slot.cursor.finish(end);
-        if slot.dead {
-            return self.end(id);
-        }
-        if slot.ending.is_none() {
-            slot.ending = Some(Box::new((now, now)));
-            self.ending.push(id);
-        }
-        self.urge(id);
-    }
-
-    /// Everything due is written: shut the sending half, and close once the reader is through.
-    fn end(&mut self, id: u32) {
-        self.disarm(id);
-        self.exit(id);
-        let slot = &mut self.slots[id as usize];
-        if slot.reader_gone {
-            return self.remove(id);
-        }
-        if !std::mem::replace(&mut slot.ended, true) {
-            slot.sink.shutdown();
-            slot.dead = true;
-            slot.conn.advance(Stage::Linger);
-        }
-    }
-
-    /// The reader is through.
-    pub(super) fn reader_gone(&mut self, id: u32) {
-        let slot = &mut self.slots[id as usize];
-        slot.reader_gone = true;
-        if slot.dead || slot.ended {
-            self.remove(id);
-        }
-    }
-
-    /// The connection is closed.
-    pub(super) fn remove(&mut self, id: u32) {
-        self.disarm(id);
-        self.exit(id);
-        let slot = self.slots.remove(id as usize);
-        slot.conn.forget_waker();
-        let Sink::Stream(half) = slot.sink;
-        // The close itself ends the stream; a shutdown before it would be one system call more.
-        half.forget();
-    }
-
-    /// Ends those that have been ending for too long without reading what is due to them.
-    pub(super) fn expire(&mut self) {
-        let now = self.shared.now();
-        let mut ending = std::mem::take(&mut self.ending);
-        ending.retain(|&id| {
-            let Some(slot) = self.slots.get(id as usize) else { return false };
-            let Some(times) = slot.ending.as_deref() else { return false };
-            let (since, progress) = *times;
-            if slot.ended {
-                return false;
-            }
-            if now.saturating_sub(progress) < GOODBYE_IDLE
-                && now.saturating_sub(since) < GOODBYE_TOTAL
-            {
-                return true;
-            }
-            self.end(id);
-            false
-        });
-        self.ending = ending;
-    }
-
-    /// Trims a room's view to what is kept and what its members still need; who is further behind than the allowance gets a gap.
-    fn keep_bounds(&mut self, room: u32) {
-        let Some(shard) = self.shards.get_mut(&room) else { return };
-        let kept = shard.room.tail.with(|log| log.kept_from());
-        let mut needed = shard.view.end();
-        let mut fallen = Vec::new();
-        // After a pass, whoever isn't blocked or still in its turn is at the head.
-        if shard.armed > 0 || !self.urgent.is_empty() {
-            let floor = shard
-                .view
-                .at_weight(shard.view.weight().saturating_sub(shard.lag_bytes))
-                .min(shard.view.end());
-            for &id in &shard.members {
-                let slot = &mut self.slots[id as usize];
-                let oldest = slot.cursor.oldest();
-                if oldest >= floor || slot.dead {
-                    needed = needed.min(oldest);
-                    continue;
-                }
-                if slot.cursor.look().format == Format::Raw
-                    && !self.shared.defaults.raw_gap_skip
-                    && slot.cursor.at() < floor
-                {
-                    fallen.push(id);
-                    continue;
-                }
-                let missed = slot.cursor.cut(&shard.view, kept.max(floor));
-                slot.conn.missed.fetch_add(missed, Relaxed);
-                slot.conn.behind_at.store(slot.cursor.at(), Relaxed);
-            }
-        }
-        shard.view.trim(needed.min(kept));
-        for id in fallen {
-            self.fall(id);
-        }
-    }
-
-    /// A raw member is too far behind: raw has no way to tell it, so it is closed.
-    fn fall(&mut self, id: u32) {
-        let slot = &mut self.slots[id as usize];
-        slot.conn.missed.fetch_add(1, Relaxed);
-        tracing::info!(
-            number = slot.conn.number(),
-            "a raw member fell too far behind and is closed"
-        );
-        self.end(id);
-    }
-
-    /// The hub is at its limit and this room uses most: half of what its slow members are allowed.
-    pub(super) fn squeeze(&mut self, room: &Arc<Room>) {
-        if let Some(shard) = self.shards.get_mut(&room.id) {
-            let span = shard.view.weight() - shard.view.weight_at(shard.view.oldest());
-            shard.lag_bytes = (span / 2).min(shard.lag_bytes);
-            self.keep_bounds(room.id);
-            if let Some(shard) = self.shards.get_mut(&room.id) {
-                shard.lag_bytes = self.shared.lag_room_bytes;
-            }
-        }
-    }
-
-    fn publish_front(&mut self, room: u32) {
-        if let Some(shard) = self.shards.get(&room) {
-            let wakers = shard.room.tail.report(self.worker, shard.front);
-            wakers.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -70,11 +70,19 @@ enum State {
     /// Nothing was sent yet.
     Silent,
     /// The first bytes are still the beginning of more than one protocol.
-    Sniffing(Box<(Vec<u8>, Timer)>),
+    Sniffing(Box<Sniffing>),
     /// A client that says something.
     Talking(Box<Talk>),
     /// What still comes is of no interest: drained until the end of the stream, or until the timer goes off.
     Deaf(Timer),
+}
+
+#[derive(Default)]
+struct Sniffing {
+    bytes: Vec<u8>,
+    /// How long each read was: the framing looks at that.
+    reads: Vec<usize>,
+    timer: Timer,
 }
 
 /// See the module.
@@ -121,45 +129,56 @@ impl Reader {
             }
             State::Silent => {
                 self.conn.advance(Stage::Heard);
-                self.sniff(data.to_vec(), Timer::default());
+                self.sniff(Sniffing::default(), data);
             }
             State::Sniffing(sniffing) => {
-                let (mut bytes, timer) = std::mem::take(&mut **sniffing);
-                bytes.extend_from_slice(data);
-                self.sniff(bytes, timer);
+                let sniffing = std::mem::take(&mut **sniffing);
+                self.sniff(sniffing, data);
             }
         }
     }
 
-    fn sniff(&mut self, bytes: Vec<u8>, mut timer: Timer) {
-        let guess = match sniff::guess(&bytes) {
+    fn sniff(&mut self, mut sniffing: Sniffing, data: &[u8]) {
+        sniffing.bytes.extend_from_slice(data);
+        sniffing.reads.push(data.len());
+        let guess = match sniff::guess(&sniffing.bytes) {
             // Only a request's target can be unfinished for so long.
-            Guess::More if bytes.len() > SNIFF_BYTES => Guess::Http,
+            Guess::More if sniffing.bytes.len() > SNIFF_BYTES => Guess::Http,
             guess => guess,
         };
         match guess {
             Guess::More => {
-                if timer.0.is_none() {
+                if sniffing.timer.0.is_none() {
                     let now = self.shared.now();
-                    timer.set(now, Some(now + SNIFF));
+                    sniffing.timer.set(now, Some(now + SNIFF));
                 }
-                self.state = State::Sniffing(Box::new((bytes, timer)));
+                self.state = State::Sniffing(Box::new(sniffing));
             }
-            Guess::Raw => self.talk(&bytes, false),
+            Guess::Raw => self.talk(&sniffing, false),
             other => self.refuse(self.shared.refuse_protocol(&self.conn, other)),
         }
     }
 
     /// The first bytes are a raw client's. `suspect`: they may still become an HTTP request line.
-    fn talk(&mut self, bytes: &[u8], suspect: bool) {
+    fn talk(&mut self, sniffed: &Sniffing, suspect: bool) {
         if self.conn.refused {
             return self.refuse(self.shared.refusal(&self.conn));
         }
         if self.conn.number() == 0 && self.shared.admit(&self.conn).is_err() {
             return self.refuse(full_line(self.shared.defaults.look));
         }
+        let suspect = suspect.then_some(&sniffed.bytes[..]);
         let mut talk = Box::new(Talk::new(&self.shared, &self.conn, suspect));
-        let verdict = talk.hear(&self.shared, &self.conn, bytes);
+        let mut rest = &sniffed.bytes[..];
+        let mut verdict = Verdict::GoOn;
+        for &len in &sniffed.reads {
+            let (read, more) = rest.split_at(len);
+            rest = more;
+            verdict = talk.hear(&self.shared, &self.conn, read);
+            if verdict != Verdict::GoOn {
+                break;
+            }
+        }
         self.state = State::Talking(talk);
         self.judged(verdict);
     }
@@ -188,11 +207,11 @@ impl Reader {
                 if let Verdict::Http = talk.finish(&self.shared, &self.conn) {
                     return self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http));
                 }
-                talk.depart(&self.shared, &self.conn, None);
+                talk.voice.depart(&self.shared, &self.conn, None);
             }
             State::Sniffing(sniffing) => {
                 // It ended before it was clear what it is: so it was none of the other protocols.
-                self.talk(&sniffing.0, true);
+                self.talk(&sniffing, true);
                 self.hang_up();
             }
             State::Silent => self.depart_silently(),
@@ -224,8 +243,8 @@ impl Reader {
         }
         // The members stay until all is said: only the speech of this one ends here.
         if let State::Sniffing(sniffing) = &mut self.state {
-            let bytes = std::mem::take(&mut sniffing.0);
-            self.talk(&bytes, true);
+            let sniffing = std::mem::take(&mut **sniffing);
+            self.talk(&sniffing, true);
         }
         if let State::Talking(talk) = &mut self.state {
             let _verdict = talk.finish(&self.shared, &self.conn);
@@ -242,11 +261,11 @@ impl Reader {
             match &mut self.state {
                 State::Silent => return Poll::Ready(()),
                 State::Sniffing(sniffing) => {
-                    if !sniffing.1.poll(cx) {
+                    if !sniffing.timer.poll(cx) {
                         return Poll::Ready(());
                     }
-                    let bytes = std::mem::take(&mut sniffing.0);
-                    self.talk(&bytes, true);
+                    let sniffing = std::mem::take(&mut **sniffing);
+                    self.talk(&sniffing, true);
                 }
                 State::Talking(talk) => {
                     if !talk.timer.poll(cx) {
@@ -268,7 +287,7 @@ impl Reader {
     /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
     fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.state {
-            State::Talking(talk) => self.conn.is_full() || talk.must_wait(&self.conn, cx),
+            State::Talking(talk) => self.conn.is_full() || talk.voice.must_wait(&self.conn, cx),
             _ => false,
         }
     }
@@ -287,10 +306,10 @@ impl Future for Reader {
         let me = &mut *self;
         me.conn.set_waker(cx.waker());
         let stage = me.conn.stage();
-        if me.conn.take_evicted() {
-            if let State::Talking(talk) = &mut me.state {
-                talk.evict(&me.shared, &me.conn);
-            }
+        if me.conn.take_evicted()
+            && let State::Talking(talk) = &mut me.state
+        {
+            talk.evict(&me.shared, &me.conn);
         }
         if stage == Stage::LastRead && !me.read_last {
             me.last_read(cx);

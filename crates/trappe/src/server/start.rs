@@ -23,7 +23,7 @@ use trappe_core::{
     encode::Look,
     framing::Framing,
     hub::Hub,
-    limits::{DRAIN, LINGER, ROOM_EMPTY, SHUTDOWN},
+    limits::{ROOM_EMPTY, SHUTDOWN},
     name::Name,
     room::log::Retain,
     words::say,
@@ -44,7 +44,11 @@ use crate::net::{holder, listen};
 /// How long the last read of all sockets may take when the server stops.
 const LAST_READ: Duration = Duration::from_millis(500);
 
+/// How long a slow terminal may take for its last lines.
+const CONSOLE_LAST: Duration = Duration::from_millis(500);
+
 /// What a server is to be like. Made by the command line.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; none: every address of the machine.
@@ -190,7 +194,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         }
     })?;
     if let (Some(console), Some(_printer), Stopped::Drained) = (console, printer, stopped) {
-        console.close(Instant::now() + (SHUTDOWN - DRAIN - LINGER));
+        console.close(Instant::now() + CONSOLE_LAST);
     }
     Ok(stopped)
 }
@@ -254,7 +258,7 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
             let _ended = worker.join();
         }
     });
-    let _late = tokio::time::timeout(SHUTDOWN - LAST_READ, joined).await;
+    let _late = tokio::time::timeout(SHUTDOWN.saturating_sub(LAST_READ), joined).await;
 }
 
 fn first_lines(config: &Config, addresses: &[SocketAddr], port: u16) -> Vec<String> {

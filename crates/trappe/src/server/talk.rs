@@ -1,6 +1,6 @@
 //! A client that says something: its framing and its session, and what the hub does for it.
 
-use std::{borrow::Cow, sync::Arc, task::Context, time::Duration};
+use std::{sync::Arc, task::Context, time::Duration};
 
 use bytes::Bytes;
 use trappe_core::{
@@ -10,7 +10,14 @@ use trappe_core::{
     session::{Session, Step},
 };
 
-use super::{Shared, conn::Conn, desk, mail::Mail, reader::Timer, room::Room};
+use super::{
+    Shared,
+    conn::Conn,
+    desk,
+    mail::{Defaults, Mail},
+    reader::Timer,
+    room::Room,
+};
 use crate::net::sniff;
 
 /// What is to become of the connection.
@@ -27,114 +34,118 @@ pub(super) enum Verdict {
 /// See the module.
 pub(super) struct Talk {
     framer: Framer,
-    pub(super) session: Session,
-    pub(super) room: Arc<Room>,
-    /// Replies that are not in the private queue yet.
-    out: Vec<u8>,
+    pub(super) voice: Voice,
     pub(super) timer: Timer,
-    /// The first line may still become an HTTP request.
-    suspect: bool,
-    /// Everyone else in the room was behind at the last append.
-    pressed: bool,
     /// What the pool of unfinished bytes knows of this client.
     held: usize,
 }
 
+/// A client apart from its framing: what its messages are handed to.
+pub(super) struct Voice {
+    pub(super) session: Session,
+    pub(super) room: Arc<Room>,
+    /// Replies that are not in the private queue yet.
+    out: Vec<u8>,
+    /// The first line may still become an HTTP request.
+    suspect: bool,
+    /// Everyone else in the room was behind at the last append.
+    pressed: bool,
+}
+
 impl Talk {
-    pub(super) fn new(shared: &Shared, conn: &Conn, suspect: bool) -> Talk {
-        let look = shared.defaults.look;
-        Talk {
-            framer: Framer::new(look.framing, shared.defaults.message_bytes),
-            session: Session::new(conn.number(), look, shared.defaults.message_bytes),
+    /// `suspect`: the first bytes, where they may still become an HTTP request line; then no pause ends it.
+    pub(super) fn new(shared: &Shared, conn: &Conn, suspect: Option<&[u8]>) -> Talk {
+        let Defaults { look, message_bytes, .. } = shared.defaults;
+        let voice = Voice {
+            session: Session::new(conn.number(), look, message_bytes),
             room: Arc::clone(shared.lobby()),
             out: Vec::new(),
-            timer: Timer::default(),
-            suspect,
+            suspect: suspect.is_some(),
             pressed: false,
-            held: 0,
-        }
+        };
+        let mut framer = Framer::new(look.framing, message_bytes);
+        framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
+        Talk { framer, voice, timer: Timer::default(), held: 0 }
     }
 
     /// Takes what was read.
     pub(super) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
         let now = shared.now();
-        let mut read = 0;
-        let mut verdict = Verdict::GoOn;
-        if self.suspect {
-            self.framer.hold_first_line(sniff::is_suspect(data));
+        // What was due before this read came is not glued to it.
+        if self.framer.deadline().is_some_and(|due| due <= now) {
+            let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
+            if verdict != Verdict::GoOn {
+                return verdict;
+            }
         }
         self.framer.read(now, data);
-        // The framer lends its messages: it stands apart while the rest of the talk goes on.
-        let mut framer = std::mem::replace(
-            &mut self.framer,
-            Framer::new(trappe_core::framing::Framing::Line, 0),
-        );
-        loop {
-            let mut input = &data[read..];
-            let Some(frame) = framer.next(now, &mut input) else { break };
-            read = data.len() - input.len();
-            verdict = self.frame(shared, conn, now, frame);
+        let mut verdict = Verdict::GoOn;
+        let mut input = data;
+        while let Some(frame) = self.framer.next(now, &mut input) {
+            verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
                 break;
             }
-            if let Some(framing) = self.session.framing_asked() {
-                framer.switch(framing);
+            if let Some(framing) = self.voice.session.framing_asked() {
+                self.framer.switch(framing);
             }
         }
-        self.framer = framer;
         self.after(shared, conn, now);
         verdict
-    }
-
-    /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was the largest.
-    pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) {
-        let bytes = self.framer.forget();
-        conn.count_rejected();
-        self.session.pool_full(bytes, &mut self.out);
-        self.after(shared, conn, shared.now());
     }
 
     /// A deadline of the framing has passed.
     pub(super) fn timeout(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let now = shared.now();
-        let mut framer = std::mem::replace(
-            &mut self.framer,
-            Framer::new(trappe_core::framing::Framing::Line, 0),
-        );
-        let verdict = match framer.timeout(now) {
-            Some(frame) => self.frame(shared, conn, now, frame),
-            None => Verdict::GoOn,
-        };
-        if let Some(framing) = self.session.framing_asked() {
-            framer.switch(framing);
-        }
-        self.framer = framer;
+        let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
         self.after(shared, conn, now);
         verdict
     }
 
     /// The end of the stream: what is unfinished is a message.
     pub(super) fn finish(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
-        let now = shared.now();
-        let mut framer = std::mem::replace(
-            &mut self.framer,
-            Framer::new(trappe_core::framing::Framing::Line, 0),
-        );
-        let verdict = match framer.finish() {
-            Some(frame) => self.frame(shared, conn, now, frame),
-            None => Verdict::GoOn,
-        };
+        let verdict = self.drain(shared, conn, shared.now(), Framer::finish);
         shared.pool.update(conn, &mut self.held, 0);
-        self.flush(shared, conn);
+        self.voice.flush(shared, conn);
         verdict
     }
 
+    fn drain(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        next: impl for<'f> Fn(&'f mut Framer) -> Option<Frame<'f>>,
+    ) -> Verdict {
+        while let Some(frame) = next(&mut self.framer) {
+            let verdict = self.voice.frame(shared, conn, now, frame);
+            if verdict != Verdict::GoOn {
+                return verdict;
+            }
+            if let Some(framing) = self.voice.session.framing_asked() {
+                self.framer.switch(framing);
+            }
+        }
+        Verdict::GoOn
+    }
+
+    /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was
+    /// the largest.
+    pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        let bytes = self.framer.forget();
+        conn.count_rejected();
+        self.voice.session.pool_full(bytes, &mut self.voice.out);
+        self.after(shared, conn, shared.now());
+    }
+
     fn after(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
-        self.flush(shared, conn);
+        self.voice.flush(shared, conn);
         self.timer.set(now, self.framer.deadline());
         shared.pool.update(conn, &mut self.held, self.framer.held());
     }
+}
 
+impl Voice {
     fn frame(
         &mut self,
         shared: &Shared,
@@ -184,7 +195,7 @@ impl Talk {
         Verdict::GoOn
     }
 
-    fn speak(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, body: &Cow<'_, [u8]>) {
+    fn speak(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, body: &[u8]) {
         let appended = self.room.append(
             &shared.posts,
             micros(now),
