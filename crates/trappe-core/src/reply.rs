@@ -143,6 +143,8 @@ pub struct Why {
     pub address: String,
     /// For how long it has been here, in words.
     pub since: String,
+    /// The last message of its room.
+    pub position: String,
     /// Records of its room that it hasn't been written yet.
     pub lag: u64,
     /// Messages that it missed.
@@ -167,6 +169,7 @@ pub fn why(look: Look, out: &mut Vec<u8>, facts: &Why) {
         ("address", facts.address.as_str().into()),
         ("since", facts.since.as_str().into()),
         ("lag", behind.as_str().into()),
+        ("position", facts.position.as_str().into()),
         ("missed", missed.as_str().into()),
     ];
     let mut line = say(lang, "why-one", &args);

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, mem};
 use bytes::Bytes;
 
 use crate::{
-    command::At,
+    command::{At, Format},
     encode::{Key, Look},
     room::view::{Run, Runs, View},
     words::say,
@@ -201,10 +201,14 @@ impl<A> Cursor<A> {
             Item::Own(bytes) => self.half = Some(Box::new(bytes)),
             Item::History(n) => {
                 let (from, count) = view.last(n as u64);
+                let position = view.position().to_string();
                 private.replay = Some(Replay { at: from, to: view.end(), gap: 0 });
                 private.items.push_front(Item::Own(line(self.look, "history-end", &[])));
-                self.half =
-                    Some(Box::new(line(self.look, "history-begin", &[("count", count.into())])));
+                self.half = Some(Box::new(line(
+                    self.look,
+                    "history-begin",
+                    &[("count", count.into()), ("position", position.as_str().into())],
+                )));
             }
             Item::Resume(at) => {
                 let resumed = view.resume(at);
@@ -337,7 +341,8 @@ fn fall(view: &View, at: &mut u64, gap: &mut u64, index: u64) -> u64 {
 /// The notice of a gap that ends at `at`, once.
 fn gap_notice(look: Look, view: &View, gap: &mut u64, at: u64) -> Option<Box<Bytes>> {
     let (from, next) = (mem::take(gap), view.seq_from(at));
-    if from == 0 || next <= from {
+    // Raw has no line for it: such a member is closed instead, or has asked to go on without.
+    if from == 0 || next <= from || look.format == Format::Raw {
         return None;
     }
     let args = [("from", from.into()), ("to", (next - 1).into()), ("count", (next - from).into())];

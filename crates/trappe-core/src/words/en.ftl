@@ -56,7 +56,7 @@ rooms-one = { $room }, { $count ->
     [one] { $count } member
    *[other] { $count } members
     }
-history-begin = history ({ $count })
+history-begin = history ({ $count }), position { $position }
 history-end = end
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
@@ -86,7 +86,7 @@ bytes-binary = these bytes are no UTF-8 text; others see the beginning of them, 
 ## /why
 
 why-heading = state of { $name }:
-why-one = { $name }: { $transport } { $address }, here for { $since }; { $lag }; { $missed }
+why-one = { $name }: { $transport } { $address }, here for { $since }; position { $position }; { $lag }; { $missed }
 why-lag = { $messages ->
     [0] up to date
     [one] { $messages } message behind
@@ -128,6 +128,7 @@ bad-name-empty = a name can't be empty
 bad-name-long = a name has { $limit } characters at most
 bad-name-character = "{ $character }" can't be in a name; letters, digits, - _ . only
 bad-name-marks = a letter of this name bears too many combining marks
+bad-name-start = a name begins with a letter, a digit, - _ or ., not with a combining mark
 bad-name-scripts = the letters of a name are of one script, its digits of one kind
 bad-name-reserved = this name is reserved; choose another
 name-taken = { $name } is taken; { $free } is free: /nick { $free }

@@ -57,7 +57,7 @@ rooms-one = { $room }, { $count ->
     [one] { $count } membre
    *[other] { $count } membres
     }
-history-begin = historique ({ $count })
+history-begin = historique ({ $count }), position { $position }
 history-end = fin
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
@@ -87,7 +87,7 @@ bytes-binary = ces octets ne sont pas du texte UTF-8 ; les autres en voient le d
 ## /why
 
 why-heading = état de { $name } :
-why-one = { $name } : { $transport } { $address }, là depuis { $since } ; { $lag } ; { $missed }
+why-one = { $name } : { $transport } { $address }, là depuis { $since } ; position { $position } ; { $lag } ; { $missed }
 why-lag = { $messages ->
     [0] à jour
     [one] en retard de { $messages } message
@@ -129,6 +129,7 @@ bad-name-empty = un nom ne peut pas être vide
 bad-name-long = un nom a { $limit } caractères au plus
 bad-name-character = « { $character } » ne va pas dans un nom ; lettres, chiffres, - _ . seulement
 bad-name-marks = une lettre de ce nom porte trop de signes combinés
+bad-name-start = un nom commence par une lettre, un chiffre, - _ ou ., pas par un signe qui se combine
 bad-name-scripts = les lettres d'un nom sont d'un seul alphabet, ses chiffres d'une seule sorte
 bad-name-reserved = ce nom est réservé ; choisissez-en un autre
 name-taken = { $name } est déjà pris ; { $free } est libre : /nick { $free }

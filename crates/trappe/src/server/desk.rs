@@ -196,6 +196,7 @@ fn why(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name
         transport: "tcp",
         address: member.peer.to_string(),
         since: lasting,
+        position: room.position().to_string(),
         lag,
         missed: member.missed.load(Relaxed),
         refused: u64::from(member.rejected.load(Relaxed)),

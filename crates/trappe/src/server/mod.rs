@@ -121,11 +121,12 @@ impl Shared {
         let (number, room) = self.hub.lock().arrive(|_| Arc::clone(conn))?;
         conn.set_number(number);
         conn.advance(conn::Stage::Heard);
+        let at = room.enter(&self.posts, conn, number);
+        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, at));
+        // Whoever reads this on the console may count on it: what is said from now on reaches the member.
         if let Some(console) = &self.posts.console {
             console.came(number, conn.peer);
         }
-        let at = room.enter(&self.posts, conn, number);
-        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, at));
         Ok(())
     }
 
@@ -158,9 +159,9 @@ impl Shared {
         let lang = self.defaults.look.lang;
         let sentence =
             say(lang, "refused-remote-log", &[("address", address.to_string().as_str().into())]);
-        tracing::warn!("{sentence}");
-        if let Some(console) = &self.posts.console {
-            console.say(sentence);
+        match &self.posts.console {
+            Some(console) => console.say(sentence),
+            None => tracing::warn!("{sentence}"),
         }
     }
 

@@ -210,9 +210,14 @@ impl Pump {
         // At most half of a turn, and nobody twice: those who ask for much don't keep the rooms waiting.
         for _ in 0..self.urgent.len().min(TURN_WRITES / 2) {
             let Some(id) = self.urgent.pop_front() else { break };
-            if let Some(slot) = self.slots.get_mut(id as usize) {
-                slot.urgent = false;
-                self.visit_and_settle(id);
+            let Some(slot) = self.slots.get_mut(id as usize) else { continue };
+            slot.urgent = false;
+            let room = slot.room.map(|(room, _)| room);
+            self.visit_and_settle(id);
+            // Whoever catches up frees what was kept for it, and those who were slowed for its sake.
+            if let Some(room) = room.filter(|room| !self.dirty.contains(room)) {
+                self.keep_bounds(room);
+                self.publish_front(room);
             }
             writes -= 1;
             if over(writes) {

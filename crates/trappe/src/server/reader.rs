@@ -315,6 +315,10 @@ impl Future for Reader {
             me.last_read(cx);
         }
         if stage == Stage::Linger && !matches!(&me.state, State::Deaf(timer) if timer.0.is_some()) {
+            // It was the hub that ended it: the member leaves now.
+            if !matches!(me.state, State::Deaf(_)) {
+                me.hang_up();
+            }
             let now = me.shared.now();
             let mut timer = Timer::default();
             timer.set(now, Some(now + LINGER));

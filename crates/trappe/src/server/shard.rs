@@ -145,7 +145,8 @@ impl Pump {
             number = slot.conn.number(),
             "a raw member fell too far behind and is closed"
         );
-        self.end(id);
+        let end = slot.cursor.at();
+        self.finish(id, end);
     }
 
     /// The hub is at its limit and this room uses most: half of what its slow members are allowed.

@@ -192,7 +192,10 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
             () = stop() => Ok(Stopped::AtOnce),
             () = drain(&shared, workers) => Ok(Stopped::Drained),
         }
-    })?;
+    });
+    // A worker that is still at it is not waited for: its bounds have passed, or it was told twice.
+    rt.shutdown_background();
+    let stopped = stopped?;
     if let (Some(console), Some(_printer), Stopped::Drained) = (console, printer, stopped) {
         console.close(Instant::now() + CONSOLE_LAST);
     }

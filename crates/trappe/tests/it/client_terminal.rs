@@ -40,6 +40,10 @@ fn each_way_to_leave_a_terminal_ends_it_with_0() {
         let Some(mut typist) = terminal(&hub, &["--quit-word", "salut !"]) else { return };
         typist.write(format!("tour {round}\r"));
         assert!(witness.line().ends_with(&format!("> tour {round}")));
+        // What arrives is shown once the editor has the terminal: until then the terminal itself would take a Ctrl-D.
+        witness.say(&format!("vu {round}"));
+        let seen = format!("vu {round}");
+        typist.out.line(|line| line.contains(&seen));
         typist.write(leave);
         let ended = typist.ended_within(crate::process::PATIENCE);
         assert_eq!(ended.code, Some(0), "{leave:?}: {ended:?}");
