@@ -201,14 +201,15 @@ impl<A> Cursor<A> {
             Item::Own(bytes) => self.half = Some(Box::new(bytes)),
             Item::History(n) => {
                 let (from, count) = view.last(n as u64);
-                let position = view.position().to_string();
                 private.replay = Some(Replay { at: from, to: view.end(), gap: 0 });
-                private.items.push_front(Item::Own(line(self.look, "history-end", &[])));
-                self.half = Some(Box::new(line(
-                    self.look,
-                    "history-begin",
-                    &[("count", count.into()), ("position", position.as_str().into())],
-                )));
+                let position = view.position().to_string();
+                let after = [
+                    line(self.look, "history-end", &[]),
+                    line(self.look, "position", &[("position", position.as_str().into())]),
+                ];
+                private.items.push_front(Item::Own(after.concat().into()));
+                let before = line(self.look, "history-begin", &[("count", count.into())]);
+                self.half = Some(Box::new(before));
             }
             Item::Resume(at) => {
                 let resumed = view.resume(at);

@@ -56,8 +56,9 @@ rooms-one = { $room }, { $count ->
     [one] { $count } member
    *[other] { $count } members
     }
-history-begin = history ({ $count }), position { $position }
+history-begin = history ({ $count })
 history-end = end
+position = position { $position }
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
     [one] { $count } message

@@ -57,8 +57,9 @@ rooms-one = { $room }, { $count ->
     [one] { $count } membre
    *[other] { $count } membres
     }
-history-begin = historique ({ $count }), position { $position }
+history-begin = historique ({ $count })
 history-end = fin
+position = position { $position }
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
     [one] { $count } message

@@ -159,9 +159,10 @@ impl Shared {
         let lang = self.defaults.look.lang;
         let sentence =
             say(lang, "refused-remote-log", &[("address", address.to_string().as_str().into())]);
-        match &self.posts.console {
-            Some(console) => console.say(sentence),
-            None => tracing::warn!("{sentence}"),
+        if let Some(console) = &self.posts.console {
+            console.say(sentence);
+        } else {
+            tracing::warn!("{sentence}");
         }
     }
 

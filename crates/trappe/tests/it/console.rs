@@ -73,7 +73,7 @@ fn nothing_that_a_client_sends_reaches_the_console_unescaped() {
 
 #[test]
 fn a_console_that_is_gone_ends_nothing() {
-    let (mut server, console, port) = start_unread(&[]);
+    let (_server, console, port) = start_unread(&[]);
     drop(console);
 
     let (mut one, mut two) = (Peer::member(port), Peer::member(port));
@@ -81,14 +81,12 @@ fn a_console_that_is_gone_ends_nothing() {
         one.say(&format!("tour {round}"));
         assert_eq!(two.line(), format!("<client-1> tour {round}"));
     }
-    server.kill().expect("it runs");
-    server.wait().expect("it is our child");
 }
 
 #[test]
 fn a_stuck_console_delays_nobody_and_tells_how_many_lines_it_lost() {
     const LINES: usize = 6000;
-    let (mut server, mut console, port) = start_unread(&["--lag", "256KiB,8MiB"]);
+    let (_server, mut console, port) = start_unread(&["--lag", "256KiB,8MiB"]);
     let (mut talker, mut listener) = (Peer::member(port), Peer::member(port));
     let padding = "x".repeat(1000);
     for number in 1..=LINES {
@@ -115,16 +113,25 @@ fn a_stuck_console_delays_nobody_and_tells_how_many_lines_it_lost() {
         }
     }
     assert_eq!(shown + lost, LINES, "{shown} shown, {lost} lost");
-    server.kill().expect("it runs");
-    server.wait().expect("it is our child");
+}
+
+/// A process that ends with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill, and that is fine.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Starts a hub whose console the test reads itself; gives it when its port is known.
-fn start_unread(args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, u16) {
+fn start_unread(args: &[&str]) -> (Killed, Lines<BufReader<ChildStdout>>, u16) {
     let mut command = trappe(&["server", "--port", "0"]);
-    let mut server =
-        command.args(args).stdout(Stdio::piped()).spawn().expect("the binary is there");
-    let mut console = BufReader::new(server.stdout.take().expect("it is piped")).lines();
+    let server = command.args(args).stdout(Stdio::piped()).spawn().expect("the binary is there");
+    let mut server = Killed(server);
+    let mut console = BufReader::new(server.0.stdout.take().expect("it is piped")).lines();
     let where_line = console.nth(1).expect("the second line says where").expect("it is text");
     let port = port_in(&where_line).unwrap_or_else(|| panic!("no port in {where_line}"));
     // The rest of the start: up to the line that says what to try.
