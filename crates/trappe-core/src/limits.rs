@@ -116,6 +116,8 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub const GOODBYE_IDLE: Duration = Duration::from_secs(2);
 /// … and in all.
 pub const GOODBYE_TOTAL: Duration = Duration::from_secs(30);
+/// How often the ends that take long are looked at, while there are any.
+pub const EXPIRY: Duration = Duration::from_millis(250);
 /// TCP keepalive: first probe, interval, probes.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 /// Interval between keepalive probes.

@@ -341,9 +341,12 @@ fn fall(view: &View, at: &mut u64, gap: &mut u64, index: u64) -> u64 {
 
 /// The notice of a gap that ends at `at`, once.
 fn gap_notice(look: Look, view: &View, gap: &mut u64, at: u64) -> Option<Box<Bytes>> {
+    if *gap == 0 {
+        return None;
+    }
     let (from, next) = (mem::take(gap), view.seq_from(at));
     // Raw has no line for it: such a member is closed instead, or has asked to go on without.
-    if from == 0 || next <= from || look.format == Format::Raw {
+    if next <= from || look.format == Format::Raw {
         return None;
     }
     let args = [("from", from.into()), ("to", (next - 1).into()), ("count", (next - from).into())];

@@ -73,7 +73,7 @@ pub(crate) fn raise_file_limit() -> u64 {
     }
 }
 
-/// Accepts until `stop` is closed at its other end, handing each connection to `take`. At the limit of open files a spare
+/// Accepts until `stop` is closed at its other end, handing the connections to `take`, those that come together together. At the limit of open files a spare
 /// descriptor serves to accept one and give it to `refuse`, then it rests: the listener goes on being ready, and must
 /// not be spun on.
 ///
@@ -82,10 +82,11 @@ pub(crate) fn raise_file_limit() -> u64 {
 pub(crate) fn accept(
     listener: &TcpListener,
     stop: &UnixStream,
-    mut take: impl FnMut(TcpStream, SocketAddr),
+    mut take: impl FnMut(&mut Vec<(TcpStream, SocketAddr)>),
     refuse: impl Fn(&TcpStream),
 ) -> io::Result<()> {
     let mut spare = File::open("/dev/null").ok();
+    let mut burst = Vec::with_capacity(ACCEPT_BURST);
     loop {
         let mut ready = [
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
@@ -100,7 +101,7 @@ pub(crate) fn accept(
             match listener.accept() {
                 Ok((stream, peer)) => {
                     if stream.set_nonblocking(true).is_ok() {
-                        take(stream, peer);
+                        burst.push((stream, peer));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -110,6 +111,7 @@ pub(crate) fn accept(
                         refuse(&stream);
                     }
                     spare = File::open("/dev/null").ok();
+                    take(&mut burst);
                     std::thread::sleep(ACCEPT_REST);
                     break;
                 }
@@ -117,6 +119,7 @@ pub(crate) fn accept(
                 Err(_) => {}
             }
         }
+        take(&mut burst);
     }
 }
 

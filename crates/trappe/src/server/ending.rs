@@ -1,6 +1,6 @@
 //! How a connection ends: what is due is written, the sending half is shut, what still comes is drained, and it is closed.
 
-use trappe_core::limits::{GOODBYE_IDLE, GOODBYE_TOTAL};
+use trappe_core::limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL};
 
 use super::{conn::Stage, pump::Pump};
 use crate::net::sink::Sink;
@@ -23,7 +23,6 @@ impl Pump {
 
     /// Everything due is written: shut the sending half, and close once the reader is through.
     pub(super) fn end(&mut self, id: u32) {
-        self.disarm(id);
         self.exit(id);
         let slot = &mut self.slots[id as usize];
         if slot.reader_gone {
@@ -38,7 +37,6 @@ impl Pump {
 
     /// The member can't be written to any more. Its reader goes on to the end of what it had sent.
     pub(super) fn kill(&mut self, id: u32) {
-        self.disarm(id);
         self.exit(id);
         let slot = &mut self.slots[id as usize];
         slot.dead = true;
@@ -58,7 +56,6 @@ impl Pump {
 
     /// The connection is closed.
     pub(super) fn remove(&mut self, id: u32) {
-        self.disarm(id);
         self.exit(id);
         let slot = self.slots.remove(id as usize);
         slot.conn.forget_waker();
@@ -70,6 +67,10 @@ impl Pump {
     /// Ends those that have been ending for too long without reading what is due to them.
     pub(super) fn expire(&mut self) {
         let now = self.shared.now();
+        if now.saturating_sub(self.expired) < EXPIRY {
+            return;
+        }
+        self.expired = now;
         let mut ending = std::mem::take(&mut self.ending);
         ending.retain(|&id| {
             let Some(slot) = self.slots.get(id as usize) else { return false };

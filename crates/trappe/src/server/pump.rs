@@ -42,6 +42,8 @@ pub(super) struct Slot {
     pub(super) room: Option<(u32, u32)>,
     /// A write would block: wait for the kernel.
     pub(super) armed: bool,
+    /// It isn't at the head.
+    pub(super) behind: bool,
     /// Its writing end failed: nothing more is written, but what it had sent is still read.
     pub(super) dead: bool,
     /// A byte has been written to it.
@@ -66,6 +68,8 @@ pub(super) struct Pump {
     pub(super) urgent: VecDeque<u32>,
     /// Members whose end is under way.
     pub(super) ending: Vec<u32>,
+    /// When they were last looked at.
+    pub(super) expired: Duration,
     empty: View,
     /// Set once the server stops: everything ends at the heads.
     pub(super) closing: bool,
@@ -109,6 +113,7 @@ impl Pump {
             dirty: VecDeque::new(),
             urgent: VecDeque::new(),
             ending: Vec::new(),
+            expired: Duration::ZERO,
             empty,
             closing: false,
         }
@@ -125,6 +130,7 @@ impl Pump {
             cursor,
             room: None,
             armed: false,
+            behind: false,
             dead: false,
             wrote: false,
             reader_gone: false,
@@ -153,29 +159,14 @@ impl Pump {
     /// The kernel takes more from this member.
     pub(super) fn writable(&mut self, id: u32, serial: u32) {
         if self.slots.get(id as usize).is_some_and(|s| s.armed && serial_of(s) == serial) {
-            self.disarm(id);
+            self.slots[id as usize].armed = false;
             self.urge(id);
-        }
-    }
-
-    pub(super) fn disarm(&mut self, id: u32) {
-        let slot = &mut self.slots[id as usize];
-        if std::mem::take(&mut slot.armed)
-            && let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room))
-        {
-            shard.armed -= 1;
         }
     }
 
     fn arm(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
-        if !slot.armed {
-            slot.armed = true;
-            slot.conn.behind_at.store(slot.cursor.at(), Relaxed);
-            if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
-                shard.armed += 1;
-            }
-        }
+        slot.armed = true;
         let unblock = Unblock {
             shared: Arc::clone(&self.shared),
             worker: self.worker,
@@ -185,6 +176,24 @@ impl Pump {
         let waker = Waker::from(Arc::new(unblock));
         if slot.sink.poll_ready(&mut Context::from_waker(&waker)).is_ready() {
             waker.wake();
+        }
+    }
+
+    /// The member is at the head, or not: what it still needs is kept for it.
+    fn set_behind(&mut self, id: u32, behind: bool) {
+        let slot = &mut self.slots[id as usize];
+        if slot.behind == behind {
+            return;
+        }
+        slot.behind = behind;
+        let at = if behind { slot.cursor.at() } else { u64::MAX };
+        slot.conn.behind_at.store(at, Relaxed);
+        if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
+            if behind {
+                shard.behind += 1;
+            } else {
+                shard.behind -= 1;
+            }
         }
     }
 
@@ -212,7 +221,7 @@ impl Pump {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(id as usize) else { continue };
             slot.urgent = false;
-            let room = slot.room.map(|(room, _)| room);
+            let room = slot.room.map(|(room, _)| room).filter(|_| slot.behind);
             self.visit_and_settle(id);
             // Whoever catches up frees what was kept for it, and those who were slowed for its sake.
             if let Some(room) = room.filter(|room| !self.dirty.contains(room)) {
@@ -259,14 +268,15 @@ impl Pump {
 
     fn visit_and_settle(&mut self, id: u32) {
         match self.visit(id) {
-            Visit::Settled => {
-                let slot = &mut self.slots[id as usize];
-                if slot.conn.behind_at.load(Relaxed) != u64::MAX {
-                    slot.conn.behind_at.store(u64::MAX, Relaxed);
-                }
+            Visit::Settled => self.set_behind(id, false),
+            Visit::Blocked => {
+                self.set_behind(id, true);
+                self.arm(id);
             }
-            Visit::Blocked => self.arm(id),
-            Visit::More => self.urge(id),
+            Visit::More => {
+                self.set_behind(id, true);
+                self.urge(id);
+            }
             Visit::Left => {}
         }
     }

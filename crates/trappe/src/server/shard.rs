@@ -20,7 +20,7 @@ pub(super) struct Shard {
     /// Where the pass is, and how many members it still has to visit.
     pub(super) scan: usize,
     pub(super) left: usize,
-    pub(super) armed: usize,
+    pub(super) behind: usize,
     pub(super) front: Front,
     /// What may be kept beyond the retention for those who are behind; shrinks when the hub is at its limit.
     lag_bytes: u64,
@@ -37,7 +37,7 @@ impl Pump {
             members: Vec::new(),
             scan: 0,
             left: 0,
-            armed: 0,
+            behind: 0,
             front,
             lag_bytes,
         });
@@ -64,10 +64,10 @@ impl Pump {
         let slot = &mut self.slots[id as usize];
         let Some((room, place)) = slot.room.take() else { return };
         let number = slot.conn.number();
-        let armed = slot.armed;
+        let behind = std::mem::take(&mut slot.behind);
         let shard = self.shards.get_mut(&room).expect("a member's room has a shard");
         shard.members.swap_remove(place as usize);
-        shard.armed -= usize::from(armed);
+        shard.behind -= usize::from(behind);
         shard.front.forget(number);
         if let Some(&moved) = shard.members.get(place as usize) {
             self.slots[moved as usize].room = Some((room, place));
@@ -107,7 +107,7 @@ impl Pump {
         let mut needed = shard.view.end();
         let mut fallen = Vec::new();
         // After a pass, whoever isn't blocked or still in its turn is at the head.
-        if shard.armed > 0 || !self.urgent.is_empty() {
+        if shard.behind > 0 {
             let floor = shard
                 .view
                 .at_weight(shard.view.weight().saturating_sub(shard.lag_bytes))

@@ -213,9 +213,17 @@ impl Acceptor {
         let (stop, stopped) = UnixStream::pair()?;
         let thread = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
             let mut next = 0;
-            let take = |stream, peer| {
-                shared.posts.workers[next].send(Mail::Accepted(stream, peer));
-                next = (next + 1) % shared.posts.workers.len();
+            let take = |burst: &mut Vec<(TcpStream, SocketAddr)>| {
+                let workers = &shared.posts.workers;
+                let first = next;
+                let count = burst.len();
+                for (stream, peer) in burst.drain(..) {
+                    workers[next].leave(Mail::Accepted(stream, peer));
+                    next = (next + 1) % workers.len();
+                }
+                for worker in (first..).take(count.min(workers.len())) {
+                    workers[worker % workers.len()].bell.ring();
+                }
             };
             let refuse = |stream: &TcpStream| refuse_full(&shared, stream, files);
             if let Err(error) = listen::accept(&listener, &stopped, take, refuse) {

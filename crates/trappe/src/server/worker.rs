@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, runtime, time};
 use trappe_core::{
     encode::Look,
-    limits::SILENCE,
+    limits::{EXPIRY, SILENCE},
     room::{cursor::Item, view::View},
     words::say,
 };
@@ -27,8 +27,6 @@ use super::{
 };
 use crate::net::sink::Sink;
 
-/// How often the ends that take long are looked at, while there are any.
-const EXPIRY: Duration = Duration::from_millis(250);
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
 

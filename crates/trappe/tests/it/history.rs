@@ -21,6 +21,16 @@ fn join(peer: &mut Peer, room: &str) -> String {
     position_in(&reply).split('@').next().expect("EPOCH@SEQ").to_owned()
 }
 
+/// What `/history` gives, up to its last line; the position follows.
+#[track_caller]
+fn history(peer: &mut Peer, command: &str) -> Vec<String> {
+    let mut answer = peer.ask(command);
+    let end = answer.iter().position(|line| line == "* fin");
+    let after = answer.split_off(end.unwrap_or_else(|| panic!("no end: {answer:?}")) + 1);
+    position_in(&after.join(" "));
+    answer
+}
+
 #[test]
 fn history_gives_the_last_ones_with_ones_own_between_its_two_lines() {
     let hub = Hub::start(&["--quiet"]);
@@ -28,12 +38,12 @@ fn history_gives_the_last_ones_with_ones_own_between_its_two_lines() {
     say_in_turn(&mut alice, 1..=20);
     bob.until(|line| line == "<alice> mot 20");
     let wanted = ["* historique (2)", "<alice> mot 19", "<alice> mot 20", "* fin"];
-    assert_eq!(bob.ask("/history 2"), wanted);
-    assert_eq!(alice.ask("/history 2"), wanted, "its own are included");
-    let ten = bob.ask("/history");
+    assert_eq!(history(&mut bob, "/history 2"), wanted);
+    assert_eq!(history(&mut alice, "/history 2"), wanted, "its own are included");
+    let ten = history(&mut bob, "/history");
     assert_eq!(ten.len(), 12, "{ten:?}");
     assert_eq!(ten[1], "<alice> mot 11");
-    let all = bob.ask("/history 1000");
+    let all = history(&mut bob, "/history 1000");
     assert_eq!(all.len(), 22, "{all:?}");
     assert_eq!(all[0], "* historique (20)");
 }

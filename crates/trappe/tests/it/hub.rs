@@ -78,10 +78,17 @@ impl Hub {
     /// A new connection that has said nothing, but is a member already: its line is on the console.
     #[track_caller]
     pub(crate) fn silent_listener(&self) -> Peer {
-        let before = self.console().iter().filter(|line| line.starts_with(ARRIVES)).count();
         let peer = self.connect();
-        self.process.out.count(before + 1, |line| line.starts_with(ARRIVES));
+        self.arrival(&peer);
         peer
+    }
+
+    /// The line that the arrival of `peer` brings to the console.
+    #[track_caller]
+    pub(crate) fn arrival(&self, peer: &Peer) -> String {
+        let port = peer.address().port().to_string();
+        let tells = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|it| it == port);
+        self.wait_console(|line| line.starts_with(ARRIVES) && tells(line))
     }
 
     /// What the console has shown so far.

@@ -76,16 +76,6 @@ impl Lines {
         let found = self.wait(PATIENCE, |lines, _| lines.iter().find(|line| wanted(line)).cloned());
         found.unwrap_or_else(|| panic!("the line never came; these did: {:#?}", self.all()))
     }
-
-    /// Waits until `count` lines that `wanted` accepts have come.
-    #[track_caller]
-    pub(crate) fn count(&self, count: usize, wanted: impl Fn(&str) -> bool) {
-        let enough = |lines: &[String], _| {
-            (lines.iter().filter(|line| wanted(line)).count() >= count).then_some(())
-        };
-        let found = self.wait(PATIENCE, enough);
-        assert!(found.is_some(), "fewer than {count} such lines came: {:#?}", self.all());
-    }
 }
 
 /// How a process ended.

@@ -169,8 +169,7 @@ fn a_request_line_that_takes_longer_than_a_second_is_refused_too() {
 }
 
 fn name_on_console(hub: &Hub, peer: &Peer) -> String {
-    let port = format!(":{}", peer.address().port());
-    let line = hub.wait_console(|line| line.starts_with(ARRIVES) && line.contains(&port));
+    let line = hub.arrival(peer);
     let words = line.split(|c: char| !c.is_alphanumeric() && c != '-');
     words.into_iter().find(|word| word.starts_with("client-")).expect("its name").to_owned()
 }
