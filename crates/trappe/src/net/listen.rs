@@ -3,15 +3,14 @@
 use std::{
     fs::File,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    os::{fd::AsFd, unix::net::UnixStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    pin::Pin,
+    task::{Context, Poll, Waker},
 };
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::net::TcpStream;
 use trappe_core::limits::{
     ACCEPT_BURST, ACCEPT_REST, BACKLOG, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES,
 };
@@ -73,54 +72,39 @@ pub(crate) fn raise_file_limit() -> u64 {
     }
 }
 
-/// Accepts until `stop` is closed at its other end, handing the connections to `take`, those that come together together. At the limit of open files a spare
-/// descriptor serves to accept one and give it to `refuse`, then it rests: the listener goes on being ready, and must
-/// not be spun on.
-///
-/// # Errors
-/// If the system can't wait for connections at all.
-pub(crate) fn accept(
-    listener: &TcpListener,
-    stop: &UnixStream,
-    mut take: impl FnMut(&mut Vec<(TcpStream, SocketAddr)>),
+/// Accepts for ever, giving each connection to `take`. At the limit of open files a spare descriptor serves to accept one
+/// and give it to `refuse`, then it rests: the listener goes on being ready, and must not be spun on.
+pub(crate) async fn accept(
+    listener: tokio::net::TcpListener,
+    mut take: impl FnMut(TcpStream, SocketAddr),
     refuse: impl Fn(&TcpStream),
-) -> io::Result<()> {
+) {
     let mut spare = File::open("/dev/null").ok();
-    let mut burst = Vec::with_capacity(ACCEPT_BURST);
     loop {
-        let mut ready = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Ok(_) if ready[1].any().unwrap_or(true) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
         for _ in 0..ACCEPT_BURST {
-            match listener.accept() {
-                Ok((stream, peer)) => {
-                    if stream.set_nonblocking(true).is_ok() {
-                        burst.push((stream, peer));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            match listener.accept().await {
+                Ok((stream, peer)) => take(stream, peer),
                 Err(error) if is_limit(&error) => {
                     drop(spare.take());
-                    if let Ok((stream, _)) = listener.accept() {
+                    // What waits is taken at once; if nothing does, the next turn is soon enough.
+                    let waiting = std::pin::pin!(listener.accept());
+                    if let Poll::Ready(Ok((stream, _))) = poll_once(waiting) {
                         refuse(&stream);
                     }
                     spare = File::open("/dev/null").ok();
-                    take(&mut burst);
-                    std::thread::sleep(ACCEPT_REST);
-                    break;
+                    tokio::time::sleep(ACCEPT_REST).await;
                 }
                 // The connection was gone before it was accepted: the next one.
                 Err(_) => {}
             }
         }
-        take(&mut burst);
+        tokio::task::yield_now().await;
     }
+}
+
+/// Polls a future once, and lets it go.
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 fn is_limit(error: &io::Error) -> bool {

@@ -22,7 +22,9 @@ pub(crate) enum Act {
 /// A mail to a worker's pump.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    /// A new connection.
+    /// A new connection that is registered on this worker already.
+    Mine(tokio::net::TcpStream, SocketAddr),
+    /// A new connection from the acceptors' worker.
     Accepted(std::net::TcpStream, SocketAddr),
     /// Something was said in a room, for the first time since its last seal.
     Said(Arc<Room>),

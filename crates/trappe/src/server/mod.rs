@@ -4,6 +4,7 @@
 //! `desk`), and one pump writes what is due (`pump`, `shard`, `ending`). A room's tail (`room`, `sync`) is what all
 //! workers share.
 
+mod accept;
 mod conn;
 mod console;
 mod desk;
@@ -72,6 +73,8 @@ struct Shared {
     open: bool,
     notices: bool,
     port: u16,
+    /// The limit of open files.
+    files: u64,
     retain: Retain,
     lag_room_bytes: u64,
     lag_total_bytes: usize,

@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
-    os::unix::net::UnixStream,
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -149,14 +148,16 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
         (Some(console), Some(thread))
     };
-    let shared = share(config, port, console.clone());
+    let shared = share(config, port, files, console.clone());
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .map_err(system("start the acceptors"))?;
+        .map_err(system("watch for signals"))?;
+    // The first worker accepts for all: a connection that stays with it changes no thread at all.
+    let mut listeners = Some(listeners);
     let workers: Vec<JoinHandle<()>> = (0..config.workers)
-        .map(|n| worker::start(Arc::clone(&shared), n))
+        .map(|n| worker::start(&shared, n, listeners.take().unwrap_or_default()))
         .collect::<io::Result<_>>()
         .map_err(system("start the workers"))?;
     tracing::debug!(files, workers = config.workers, "the server has started");
@@ -168,11 +169,6 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
                 source: io::Error::last_os_error(),
             });
         };
-        let acceptors = listeners
-            .into_iter()
-            .map(|listener| Acceptor::start(Arc::clone(&shared), listener, files))
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(system("start the acceptors"))?;
         started(&first_lines(config, &addresses, port));
         let mut stop = async || {
             tokio::select! {
@@ -187,7 +183,6 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
                 _ = sweep.tick() => shared.hub.lock().sweep(shared.now()),
             }
         }
-        acceptors.into_iter().for_each(Acceptor::stop);
         tokio::select! {
             () = stop() => Ok(Stopped::AtOnce),
             () = drain(&shared, workers) => Ok(Stopped::Drained),
@@ -200,55 +195,6 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         console.close(Instant::now() + CONSOLE_LAST);
     }
     Ok(stopped)
-}
-
-/// One thread that accepts on one listener, handing the connections to the workers in turn.
-struct Acceptor {
-    stop: UnixStream,
-    thread: JoinHandle<()>,
-}
-
-impl Acceptor {
-    fn start(shared: Arc<Shared>, listener: TcpListener, files: u64) -> io::Result<Acceptor> {
-        let (stop, stopped) = UnixStream::pair()?;
-        let thread = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
-            let mut next = 0;
-            let take = |burst: &mut Vec<(TcpStream, SocketAddr)>| {
-                let workers = &shared.posts.workers;
-                let first = next;
-                let count = burst.len();
-                for (stream, peer) in burst.drain(..) {
-                    workers[next].leave(Mail::Accepted(stream, peer));
-                    next = (next + 1) % workers.len();
-                }
-                for worker in (first..).take(count.min(workers.len())) {
-                    workers[worker % workers.len()].bell.ring();
-                }
-            };
-            let refuse = |stream: &TcpStream| refuse_full(&shared, stream, files);
-            if let Err(error) = listen::accept(&listener, &stopped, take, refuse) {
-                tracing::error!(%error, "an acceptor ended: nobody new can connect");
-            }
-        })?;
-        Ok(Acceptor { stop, thread })
-    }
-
-    /// Nobody new comes in; the listener is closed.
-    fn stop(self) {
-        drop(self.stop);
-        // A panic there has been printed, and ends with the process that is ending.
-        let _ended = self.thread.join();
-    }
-}
-
-/// At the limit of open files: one line to who wanted in, and one to the log.
-fn refuse_full(shared: &Shared, stream: &TcpStream, files: u64) {
-    let look = shared.defaults.look;
-    let mut out = Vec::new();
-    look.error(&mut out, "full", &say(look.lang, "full-descriptors", &[]));
-    // It is refused anyway: whether it hears why is up to it.
-    let _unheard = socket2::SockRef::from(stream).send(&out);
-    tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", files.into())]));
 }
 
 /// Delivers what was accepted, says goodbye, ends everything.
@@ -311,7 +257,7 @@ fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
-fn share(config: &Config, port: u16, console: Option<Arc<Console>>) -> Arc<Shared> {
+fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) -> Arc<Shared> {
     let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
     let ledger = Arc::new(AtomicUsize::new(0));
     let name = Name::parse("lobby").expect("the lobby's name is a name");
@@ -333,6 +279,7 @@ fn share(config: &Config, port: u16, console: Option<Arc<Console>>) -> Arc<Share
         open: config.open,
         notices: config.notices,
         port,
+        files,
         retain,
         lag_room_bytes,
         lag_total_bytes: config.lag_total_bytes,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{net::TcpStream, runtime, time};
+use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 use trappe_core::{
     encode::Look,
     limits::{EXPIRY, SILENCE},
@@ -19,7 +19,7 @@ use trappe_core::{
 };
 
 use super::{
-    Shared,
+    Shared, accept,
     conn::{Conn, Stage},
     mail::Mail,
     pump::Pump,
@@ -30,12 +30,20 @@ use crate::net::sink::Sink;
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
 
-/// Starts worker `number`; its thread ends when the server stops.
-pub(super) fn start(shared: Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
+/// Starts worker `number`, which accepts on `listeners`; its thread ends when the server stops.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    number: usize,
+    listeners: Vec<std::net::TcpListener>,
+) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
     let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            rt.block_on(Worker::new(shared, number).run());
+            rt.block_on(async {
+                let acceptors = accept::start(&shared, listeners);
+                Worker::new(shared, number, acceptors).run().await;
+            });
             // Readers that still drain have had their time.
             rt.shutdown_background();
         }));
@@ -55,12 +63,13 @@ struct Worker {
     silent: VecDeque<(Duration, Arc<Conn>)>,
     /// Readers that haven't read for the last time.
     reading: usize,
+    acceptors: JoinSet<()>,
     last_read: bool,
     close_by: Option<Instant>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, number: usize) -> Worker {
+    fn new(shared: Arc<Shared>, number: usize, acceptors: JoinSet<()>) -> Worker {
         let pump = Pump::new(Arc::clone(&shared), number);
         Worker {
             shared,
@@ -68,6 +77,7 @@ impl Worker {
             mail: Vec::new(),
             silent: VecDeque::new(),
             reading: 0,
+            acceptors,
             last_read: false,
             close_by: None,
         }
@@ -141,7 +151,11 @@ impl Worker {
 
     fn read(&mut self, mail: Mail) {
         match mail {
-            Mail::Accepted(stream, peer) => self.accepted(stream, peer),
+            Mail::Mine(stream, peer) => self.accepted(stream, peer),
+            Mail::Accepted(stream, peer) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.accepted(stream, peer),
+                Err(error) => tracing::warn!(%peer, %error, "can't register a connection: closed"),
+            },
             Mail::Said(room) => room.seal(&self.shared.posts, self.pump.worker),
             Mail::Batch(room, batch) => self.pump.batch(&room, batch),
             Mail::View(room, kept, end) => {
@@ -189,6 +203,7 @@ impl Worker {
             Mail::Writable(id, serial) => self.pump.writable(id, serial),
             Mail::Squeeze(room) => self.pump.squeeze(&room),
             Mail::LastRead => {
+                self.acceptors.abort_all();
                 self.last_read = true;
                 for (_, slot) in &self.pump.slots {
                     slot.conn.advance(Stage::LastRead);
@@ -216,13 +231,7 @@ impl Worker {
         }
     }
 
-    fn accepted(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                return tracing::warn!(%peer, %error, "can't register a connection: closed");
-            }
-        };
+    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr) {
         let (shared, worker) = (&self.shared, self.pump.worker);
         let now = shared.now();
         let refused = !shared.open && !peer.ip().to_canonical().is_loopback();

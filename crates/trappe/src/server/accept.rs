@@ -1,0 +1,59 @@
+//! The acceptors, one for an address: tasks of the first worker, which hand every connection to a worker in turn.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use trappe_core::words::say;
+
+use super::{Shared, mail::Mail};
+use crate::net::listen;
+
+/// Starts the acceptors. A connection of worker 0 stays as it is and comes as [`Mail::Mine`]; the others leave its reactor
+/// and go to their workers.
+pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<std::net::TcpListener>) -> JoinSet<()> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut acceptors = JoinSet::new();
+    for listener in listeners {
+        let (shared, next) = (Arc::clone(shared), Arc::clone(&next));
+        acceptors.spawn(async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let take = |stream, peer| hand_out(&shared, &next, stream, peer);
+                    listen::accept(listener, take, |stream| refuse_full(&shared, stream)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "can't wait for connections: nobody can connect")
+                }
+            }
+        });
+    }
+    acceptors
+}
+
+fn hand_out(shared: &Shared, next: &AtomicUsize, stream: TcpStream, peer: std::net::SocketAddr) {
+    let workers = &shared.posts.workers;
+    let worker = next.fetch_add(1, Relaxed) % workers.len();
+    if worker == 0 {
+        return workers[0].send(Mail::Mine(stream, peer));
+    }
+    match stream.into_std() {
+        Ok(stream) => workers[worker].send(Mail::Accepted(stream, peer)),
+        Err(error) => tracing::warn!(%peer, %error, "can't hand a connection over: closed"),
+    }
+}
+
+/// At the limit of open files: one line to who wanted in, and one to the log.
+fn refuse_full(shared: &Shared, stream: &TcpStream) {
+    let look = shared.defaults.look;
+    let mut out = Vec::new();
+    look.error(&mut out, "full", &say(look.lang, "full-descriptors", &[]));
+    // It is refused anyway: whether it hears why is up to it.
+    let _unheard = socket2::SockRef::from(stream).send(&out);
+    tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", shared.files.into())]));
+}
