@@ -79,6 +79,8 @@ struct State {
     stopped: Option<Outcome>,
     /// In a write to the hub, which may take as long as the hub likes.
     sending: bool,
+    /// What is sent is the last: a hub that closes now has been told goodbye.
+    last: bool,
     /// In a write to standard output, which may take as long as its reader likes.
     showing: bool,
     said_at: Instant,
@@ -92,6 +94,7 @@ impl State {
             receiver: Side::Runs,
             stopped: None,
             sending: false,
+            last: false,
             showing: false,
             said_at: now,
             arrived_at: now,
@@ -118,7 +121,7 @@ fn verdict(state: &State, now: Instant, patience: Patience, person: bool) -> Ver
         // A reset throws away what the hub hadn't read yet, also after the last word.
         (_, Side::Broke(_)) | (Side::Broke(_), Side::Ended(_)) => Verdict::Over(Outcome::Lost),
         (Side::Ended(_), Side::Ended(_)) => Verdict::Over(Outcome::Finished),
-        (Side::Runs, Side::Ended(_)) if person => Verdict::Over(Outcome::Lost),
+        (Side::Runs, Side::Ended(_)) if person && !state.last => Verdict::Over(Outcome::Lost),
         (Side::Runs, Side::Ended(at)) if !state.sending => {
             until(at.max(state.said_at) + LOST, Outcome::Lost)
         }
@@ -160,7 +163,10 @@ impl Talk {
                 Said::Interrupted => return Err(Outcome::Interrupted),
                 Said::Unreadable(error) => return Err(Outcome::Unreadable(error)),
             };
-            self.change(|state| state.sending = true);
+            self.change(|state| {
+                state.sending = true;
+                state.last = !more;
+            });
             let sent = (&self.stream).write_all(&said);
             self.change(|state| {
                 state.sending = false;
