@@ -286,3 +286,98 @@ impl<M, R: Clone> Hub<M, R> {
         self.rooms.values().map(|room| &room.handle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a name of the test is a name")
+    }
+
+    fn hub() -> Hub<(), &'static str> {
+        Hub::new(name("lobby"), "lobby")
+    }
+
+    fn arrive(hub: &mut Hub<(), &'static str>) -> u64 {
+        hub.arrive(|_| ()).expect("there is room").0
+    }
+
+    #[test]
+    fn members_are_numbered_from_one_and_no_number_comes_again() {
+        let mut hub = hub();
+        assert_eq!([arrive(&mut hub), arrive(&mut hub)], [1, 2]);
+        hub.depart(NOW, 2);
+        assert_eq!(arrive(&mut hub), 3);
+        assert!(hub.find("client-2").is_none());
+        assert_eq!(hub.find("CLIENT-3").map(|(number, _)| number), Some(3));
+    }
+
+    #[test]
+    fn a_name_is_one_members_in_any_case_until_it_leaves() {
+        let mut hub = hub();
+        let (alice, bob) = (arrive(&mut hub), arrive(&mut hub));
+        assert_eq!(hub.rename(alice, name("Éloïse")), Ok(()));
+        let taken = hub.rename(bob, name("éLOÏSE"));
+        let Err(HubError::NameTaken { free: Some(free) }) = taken else { panic!("{taken:?}") };
+        assert_eq!(hub.rename(bob, free), Ok(()), "the name that is proposed is free");
+        assert_eq!(hub.rename(alice, name("éloïse")), Ok(()), "one's own in another spelling");
+        assert_eq!(hub.rename(alice, name("ada")), Ok(()));
+        assert_eq!(hub.rename(bob, name("Éloïse")), Ok(()), "the old name is free at once");
+        hub.depart(NOW, bob);
+        assert_eq!(hub.rename(alice, name("éloïse")), Ok(()));
+        assert!(hub.find("ÉLOÏSE").is_some());
+    }
+
+    #[test]
+    fn a_room_is_quiet_above_fifty_members_and_again_loud_below_forty() {
+        let mut hub = hub();
+        let first = arrive(&mut hub);
+        for n in 2..=NOTICES_MEMBERS_MAX {
+            arrive(&mut hub);
+            assert!(hub.announces(first), "{n} members");
+        }
+        arrive(&mut hub);
+        assert!(!hub.announces(first));
+        let all = NOTICES_MEMBERS_MAX as u64 + 1;
+        for number in (NOTICES_MEMBERS_BACK as u64 + 1..=all).rev() {
+            hub.depart(NOW, number);
+            assert!(!hub.announces(first), "{} members", number - 1);
+        }
+        hub.depart(NOW, NOTICES_MEMBERS_BACK as u64);
+        assert!(hub.announces(first));
+    }
+
+    #[test]
+    fn rooms_have_a_bound_and_the_one_that_is_empty_for_longest_gives_way() {
+        let mut hub = hub();
+        let (walker, stayer) = (arrive(&mut hub), arrive(&mut hub));
+        hub.go(NOW, stayer, &name("full"), |_| "full").expect("there is room");
+        for n in 1..ROOMS - 1 {
+            let at = NOW + Duration::from_secs(n as u64);
+            hub.go(at, walker, &name(&format!("r{n}")), |_| "room").expect("there is room");
+        }
+        assert_eq!(hub.rooms().count, ROOMS);
+        assert_eq!(hub.rooms().first.len(), LISTED);
+        let later = NOW + Duration::from_hours(24);
+        hub.go(later, walker, &name("one-more"), |_| "room").expect("an empty room gives way");
+        assert!(hub.who("r1").is_none(), "it had been empty for longest");
+        assert!(hub.who("r2").is_some() && hub.who("full").is_some() && hub.who("lobby").is_some());
+        hub.sweep(later + ROOM_EMPTY);
+        assert_eq!(hub.rooms().count, 3, "the lobby, and the two that somebody is in");
+    }
+
+    #[test]
+    fn when_somebody_is_in_every_room_there_is_no_other() {
+        let mut hub = hub();
+        for n in 1..ROOMS {
+            let number = arrive(&mut hub);
+            hub.go(NOW, number, &name(&format!("r{n}")), |_| "room").expect("there is room");
+        }
+        let number = arrive(&mut hub);
+        assert_eq!(hub.go(NOW, number, &name("more"), |_| "room"), Err(HubError::RoomsFull));
+        assert_eq!(hub.room_of(number).map(|(room, _)| room.as_str()), Some("lobby"));
+    }
+}

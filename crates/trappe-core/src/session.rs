@@ -261,3 +261,6 @@ impl Session {
         self.greeted
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<std::net::TcpListener>)
                     listen::accept(listener, take, |stream| refuse_full(&shared, stream)).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "can't wait for connections: nobody can connect")
+                    tracing::error!(%error, "can't wait for connections: nobody can connect");
                 }
             }
         });

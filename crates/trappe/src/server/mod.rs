@@ -15,6 +15,8 @@ mod pump;
 mod reader;
 mod room;
 mod shard;
+#[cfg(test)]
+mod sizes;
 mod start;
 mod sync;
 mod talk;

@@ -45,3 +45,38 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn when_the_pool_is_full_the_largest_goes_first() {
+        let pool = Pool::default();
+        let peer = "127.0.0.1:1".parse().expect("an address");
+        let conns: Vec<Arc<Conn>> = (1..=3)
+            .map(|number| {
+                let conn = Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false));
+                conn.set_number(number);
+                conn
+            })
+            .collect();
+        let mut known = [0; 3];
+        let sizes =
+            [UNFINISHED_POOL_BYTES / 4, UNFINISHED_POOL_BYTES / 2, UNFINISHED_POOL_BYTES / 4];
+        for ((conn, known), size) in conns.iter().zip(&mut known).zip(sizes) {
+            pool.update(conn, known, size);
+        }
+        assert!(conns.iter().all(|c| !c.take_evicted()), "it just fits");
+        pool.update(&conns[2], &mut known[2], UNFINISHED_POOL_BYTES / 4 + STEP);
+        let evicted: Vec<bool> = conns.iter().map(|c| c.take_evicted()).collect();
+        assert_eq!(evicted, [false, true, false]);
+        pool.update(&conns[1], &mut known[1], 0);
+        pool.update(&conns[0], &mut known[0], 0);
+        pool.update(&conns[2], &mut known[2], 0);
+        assert_eq!(pool.0.lock().total, 0);
+        assert!(pool.0.lock().by_size.is_empty());
+    }
+}
