@@ -81,6 +81,8 @@ pub struct Cursor<A> {
     /// The rest of what is half written.
     half: Option<Box<Bytes>>,
     private: Option<Box<Private<A>>>,
+    /// What is written after the last record.
+    farewell: Option<Box<Bytes>>,
     look: Look,
     echo: bool,
     released: usize,
@@ -93,7 +95,17 @@ impl<A> Cursor<A> {
     /// A cursor that begins at `at`.
     #[must_use]
     pub fn new(at: u64, look: Look, echo: bool) -> Cursor<A> {
-        Cursor { at, end: u64::MAX, gap: 0, half: None, private: None, look, echo, released: 0 }
+        Cursor {
+            at,
+            end: u64::MAX,
+            gap: 0,
+            half: None,
+            private: None,
+            farewell: None,
+            look,
+            echo,
+            released: 0,
+        }
     }
 
     /// Puts something into the private queue.
@@ -104,9 +116,10 @@ impl<A> Cursor<A> {
         private.items.push_back(item);
     }
 
-    /// Nothing after `end` is written any more; when all before it is, [`Next::Done`] comes.
-    pub fn finish(&mut self, end: u64) {
+    /// Nothing after `end` is written any more but the farewell; when all is, [`Next::Done`] comes.
+    pub fn finish(&mut self, end: u64, farewell: Bytes) {
         self.end = self.end.min(end);
+        self.farewell = (!farewell.is_empty()).then(|| Box::new(farewell));
     }
 
     /// The member is in another room now, from index `at` on, where the next message had the number `seq`. What is no
@@ -169,7 +182,13 @@ impl<A> Cursor<A> {
             if self.at < head {
                 return Next::Records;
             }
-            return if self.at >= self.end { Next::Done } else { Next::Idle };
+            if self.at < self.end {
+                return Next::Idle;
+            }
+            match self.farewell.take() {
+                Some(farewell) => self.half = Some(farewell),
+                None => return Next::Done,
+            }
         }
     }
 

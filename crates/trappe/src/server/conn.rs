@@ -29,6 +29,8 @@ pub(crate) struct Conn {
     pub(crate) slot: u32,
     /// A peer that isn't on this machine, where only this machine may speak.
     pub(crate) refused: bool,
+    /// The log index and seq of the lobby when it came.
+    pub(crate) entry: (u64, u64),
     stage: AtomicU8,
     /// Its unfinished message is to be dropped.
     evicted: AtomicBool,
@@ -68,6 +70,7 @@ impl Conn {
         worker: usize,
         slot: u32,
         refused: bool,
+        entry: (u64, u64),
     ) -> Conn {
         Conn {
             peer,
@@ -75,6 +78,7 @@ impl Conn {
             worker,
             slot,
             refused,
+            entry,
             stage: AtomicU8::new(Stage::Silent as u8),
             evicted: AtomicBool::new(false),
             number: AtomicU64::new(0),

@@ -59,16 +59,14 @@ pub(super) fn ask(
         Request::Resume(at) => private(shared, conn, voice, Item::Resume(at)),
         Request::Why(name) => why(shared, conn, voice, now, name.as_deref()),
         Request::Quit(word) => {
+            // The position is true when it is read: everything before it has been written by then.
             let position = voice.room.position().to_string();
-            voice.reply(|session, out| {
-                let look = session.look();
-                look.notice(
-                    out,
-                    &say(look.lang, "goodbye", &[("position", position.as_str().into())]),
-                );
-            });
+            let look = voice.session.look();
+            let sentence = say(look.lang, "goodbye", &[("position", position.as_str().into())]);
+            let mut farewell = Vec::new();
+            look.notice(&mut farewell, &sentence);
             let word = (!word.is_empty()).then_some(&*word);
-            voice.depart(shared, conn, word);
+            voice.depart(shared, conn, word, farewell.into());
             return false;
         }
         // The session answers the others itself.

@@ -1,5 +1,6 @@
 //! How a connection ends: what is due is written, the sending half is shut, what still comes is drained, and it is closed.
 
+use bytes::Bytes;
 use trappe_core::limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL};
 
 use super::{conn::Stage, pump::Pump};
@@ -7,10 +8,10 @@ use crate::net::sink::Sink;
 
 impl Pump {
     /// Nothing after log index `end` is written to the member; when all before it is, it is closed.
-    pub(super) fn finish(&mut self, id: u32, end: u64) {
+    pub(super) fn finish(&mut self, id: u32, end: u64, farewell: Bytes) {
         let now = self.shared.now();
         let slot = &mut self.slots[id as usize];
-        slot.cursor.finish(end);
+        slot.cursor.finish(end, farewell);
         if slot.dead {
             return self.end(id);
         }

@@ -49,8 +49,8 @@ pub(crate) enum Mail {
     },
     /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.
     Refuse(Arc<Conn>, Bytes),
-    /// The member has said goodbye: what is due up to log index `end` is written, then it is closed.
-    Finish(Arc<Conn>, u64),
+    /// The member has left: what is due up to a log index is written, then a last line, then it is closed.
+    Finish(Arc<Conn>, u64, Bytes),
     /// Shutdown: one more reader has read what had arrived.
     ReadLast,
     /// The reader has seen the end of the stream, or has drained enough: nothing keeps the socket open but what is

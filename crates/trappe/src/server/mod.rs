@@ -126,8 +126,8 @@ impl Shared {
         let (number, room) = self.hub.lock().arrive(|_| Arc::clone(conn))?;
         conn.set_number(number);
         conn.advance(conn::Stage::Heard);
-        let at = room.enter(&self.posts, conn, number);
-        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, at));
+        room.enter(&self.posts, conn, number);
+        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, conn.entry));
         // Whoever reads this on the console may count on it: what is said from now on reaches the member.
         if let Some(console) = &self.posts.console {
             console.came(number, conn.peer);

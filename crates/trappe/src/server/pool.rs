@@ -58,7 +58,7 @@ mod tests {
         let peer = "127.0.0.1:1".parse().expect("an address");
         let conns: Vec<Arc<Conn>> = (1..=3)
             .map(|number| {
-                let conn = Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false));
+                let conn = Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false, (0, 1)));
                 conn.set_number(number);
                 conn
             })

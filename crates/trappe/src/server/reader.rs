@@ -207,7 +207,7 @@ impl Reader {
                 if let Verdict::Http = talk.finish(&self.shared, &self.conn) {
                     return self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http));
                 }
-                talk.voice.depart(&self.shared, &self.conn, None);
+                talk.voice.depart(&self.shared, &self.conn, None, Bytes::new());
             }
             State::Sniffing(sniffing) => {
                 // It ended before it was clear what it is: so it was none of the other protocols.
@@ -230,7 +230,7 @@ impl Reader {
             drop(hub);
             self.shared.lobby().tail.with(|log| log.next())
         };
-        self.mail(Mail::Finish(Arc::clone(&self.conn), end));
+        self.mail(Mail::Finish(Arc::clone(&self.conn), end, Bytes::new()));
     }
 
     /// The server stops: what has arrived by now was accepted, and is delivered.

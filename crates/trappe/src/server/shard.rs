@@ -5,6 +5,7 @@ use std::{
     task::Waker,
 };
 
+use bytes::Bytes;
 use trappe_core::{
     command::Format,
     room::{batch::Batch, log::Front, view::View},
@@ -140,13 +141,16 @@ impl Pump {
     /// A raw member is too far behind: raw has no way to tell it, so it is closed.
     pub(super) fn fall(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
-        slot.conn.missed.fetch_add(1, Relaxed);
         tracing::info!(
             number = slot.conn.number(),
             "a raw member fell too far behind and is closed"
         );
         let end = slot.cursor.at();
-        self.finish(id, end);
+        if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get(&room)) {
+            let missed = shard.view.seq_from(shard.view.end()) - shard.view.seq_from(end);
+            slot.conn.missed.fetch_add(missed, Relaxed);
+        }
+        self.finish(id, end, Bytes::new());
     }
 
     /// The hub is at its limit and this room uses most: half of what its slow members are allowed.

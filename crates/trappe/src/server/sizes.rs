@@ -12,7 +12,7 @@ use super::{
 
 fn conn() -> Arc<Conn> {
     let peer = "127.0.0.1:1".parse().expect("an address");
-    Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false))
+    Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false, (0, 1)))
 }
 
 #[test]

@@ -154,6 +154,8 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         .enable_time()
         .build()
         .map_err(system("watch for signals"))?;
+    // It listens: whoever connects now waits in the backlog until the next lines are printed.
+    started(&first_lines(config, &addresses, port));
     // The first worker accepts for all: a connection that stays with it changes no thread at all.
     let mut listeners = Some(listeners);
     let workers: Vec<JoinHandle<()>> = (0..config.workers)
@@ -169,7 +171,6 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
                 source: io::Error::last_os_error(),
             });
         };
-        started(&first_lines(config, &addresses, port));
         let mut stop = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -252,7 +252,13 @@ impl Voice {
     }
 
     /// The member leaves: the room is told, the name is free, and what is due to it up to now is still written.
-    pub(super) fn depart(&mut self, shared: &Shared, conn: &Arc<Conn>, word: Option<&str>) {
+    pub(super) fn depart(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        word: Option<&str>,
+        farewell: Bytes,
+    ) {
         let now = shared.now();
         let announced = {
             let mut hub = shared.hub.lock();
@@ -265,7 +271,7 @@ impl Voice {
             self.notice(shared, conn, now, Kind::Left(word.map(Into::into)));
         }
         self.flush(shared, conn);
-        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), end));
+        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), end, farewell));
     }
 
     /// Whether reading is to wait: everyone else in the room is too far behind.

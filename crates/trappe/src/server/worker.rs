@@ -184,9 +184,9 @@ impl Worker {
                 }
             }
             Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
-            Mail::Finish(conn, end) => {
+            Mail::Finish(conn, end, farewell) => {
                 if let Some((id, _)) = self.pump.slot(&conn) {
-                    self.pump.finish(id, end);
+                    self.pump.finish(id, end, farewell);
                 }
             }
             Mail::ReadLast => {
@@ -227,7 +227,7 @@ impl Worker {
         let ids: Vec<u32> = self.pump.slots.iter().map(|(_, slot)| slot.conn.slot).collect();
         for id in ids {
             let end = self.pump.head(id);
-            self.pump.finish(id, end);
+            self.pump.finish(id, end, Bytes::new());
         }
     }
 
@@ -238,7 +238,9 @@ impl Worker {
         // An IPv4 peer of a dual-stack listener is shown as what it is.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let (read, write) = stream.into_split();
-        let make = |slot| Arc::new(Conn::new(peer, now, worker, slot, refused));
+        // It hears what is said from now on, whenever it turns out to be a member.
+        let entry = shared.lobby.tail.with(|log| (log.next(), log.position().seq + 1));
+        let make = |slot| Arc::new(Conn::new(peer, now, worker, slot, refused, entry));
         let conn = self.pump.add(Sink::Stream(write), make);
         self.silent.push_back((now + SILENCE, Arc::clone(&conn)));
         self.reading += 1;
@@ -280,7 +282,7 @@ impl Worker {
                 slot.cursor.push(Item::Bytes(bytes));
             }
             let end = slot.cursor.at();
-            self.pump.finish(id, end);
+            self.pump.finish(id, end, Bytes::new());
         }
     }
 }
