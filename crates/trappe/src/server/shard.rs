@@ -108,7 +108,9 @@ impl Pump {
         let mut needed = shard.view.end();
         let mut fallen = Vec::new();
         // After a pass, whoever isn't blocked or still in its turn is at the head.
-        if shard.behind > 0 {
+        // Nobody is to be left with a cursor on what is gone: those who are behind, and in the middle of a pass
+        // (when the hub is at its limit) those who haven't had their turn.
+        if shard.behind > 0 || shard.left > 0 {
             let floor = shard
                 .view
                 .at_weight(shard.view.weight().saturating_sub(shard.lag_bytes))

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -39,19 +40,12 @@ pub(super) fn start(
     let shared = Arc::clone(shared);
     let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            rt.block_on(async {
-                let acceptors = accept::start(&shared, listeners);
-                Worker::new(shared, number, acceptors).run().await;
-            });
-            // Readers that still drain have had their time.
-            rt.shutdown_background();
-        }));
-        if ended.is_err() {
-            // A pump that panics may have torn its members' state: the service starts the process anew.
-            tracing::error!(worker = number, "the pump panicked: the process ends");
-            std::process::exit(70);
-        }
+        rt.block_on(async {
+            let acceptors = accept::start(&shared, listeners);
+            Worker::new(shared, number, acceptors).run().await;
+        });
+        // Readers that still drain have had their time.
+        rt.shutdown_background();
     })
 }
 
@@ -97,7 +91,12 @@ impl Worker {
             }
             // Other senders' lines that have arrived by now join the batch.
             tokio::task::yield_now().await;
-            self.round();
+            let round = catch_unwind(AssertUnwindSafe(|| self.round()));
+            if round.is_err() {
+                // A pump that panics may have torn its members' state: the service starts the process anew.
+                tracing::error!(worker = self.pump.worker, "the pump panicked: the process ends");
+                std::process::exit(70);
+            }
             if self.is_over() {
                 return;
             }

@@ -213,3 +213,54 @@ fn stalled_readers_cost_no_more_memory_than_the_lag_allowance() {
     assert!(after < before + ((4 + 10) << 10), "{before} → {after} KiB");
     drop(stalled);
 }
+
+#[test]
+fn when_all_rooms_together_are_at_the_limit_they_give_way_and_the_hub_stays_up() {
+    const ROOMS: usize = 12;
+    let hub = Hub::start(&["--quiet", "--lag", "1MiB,4MiB", "--workers", "1"]);
+    let before = hub.resident_kib();
+    let mut rooms: Vec<(Peer, Peer, Peer)> = (0..ROOMS)
+        .map(|n| {
+            let join = format!("/join r{n}\n");
+            let slow = slow_member(&hub, &join);
+            let (mut healthy, mut talker) = (hub.member(), hub.member());
+            healthy.ask(join.trim());
+            talker.ask(join.trim());
+            (slow, healthy, talker)
+        })
+        .collect();
+    let padding = "x".repeat(500);
+    for round in 0..60 {
+        let lines: String = (0..100).map(|n| format!("{} {padding}\n", round * 100 + n)).collect();
+        for (_, _, talker) in &mut rooms {
+            talker.send(&lines);
+        }
+        for (_, healthy, _) in &mut rooms {
+            for wanted in round * 100..(round + 1) * 100 {
+                let line = healthy.line();
+                let said = line.split("> ").nth(1).and_then(number);
+                assert_eq!(said, Some(wanted), "{}", &line[..line.len().min(60)]);
+            }
+        }
+    }
+    // Each of the twelve rooms alone was allowed 1 MiB, all together 4 MiB; 36 MB were said.
+    let grown = hub.resident_kib() - before;
+    assert!(grown < 32 << 10, "{grown} KiB");
+    // The kernel holds some megabytes for each of them too: whoever needed more has been told so.
+    let mut gaps = 0;
+    for (slow, _, _) in &mut rooms {
+        let mut next = 0;
+        while next < 6000 {
+            let line = slow.line();
+            if let Some(gap) = line.strip_prefix("* gap ") {
+                let to = gap.split(' ').next().and_then(|range| range.split_once(".."));
+                next = to.and_then(|(_, to)| to.parse().ok()).expect("a gap has two ends");
+                gaps += 1;
+            } else if let Some(said) = line.split("> ").nth(1).and_then(number) {
+                assert_eq!(said, next, "neither given nor announced");
+                next += 1;
+            }
+        }
+    }
+    assert!(gaps > 0, "nobody was made to give way");
+}
