@@ -69,6 +69,8 @@ pub struct Hub<M, R> {
     names: BTreeMap<Folded, u64>,
     rooms: BTreeMap<u32, Room<R>>,
     room_ids: BTreeMap<Folded, u32>,
+    /// The empty rooms, the one that has been empty for longest first; never the lobby.
+    empty: BTreeSet<(Duration, u32)>,
     next_member: u64,
     next_room: u32,
 }
@@ -81,6 +83,7 @@ impl<M, R: Clone> Hub<M, R> {
             names: BTreeMap::new(),
             rooms: BTreeMap::new(),
             room_ids: BTreeMap::new(),
+            empty: BTreeSet::new(),
             next_member: 1,
             next_room: 0,
         };
@@ -117,7 +120,9 @@ impl<M, R: Clone> Hub<M, R> {
     fn enter(&mut self, number: u64, id: u32) -> R {
         let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
         room.members.insert(number);
-        room.empty_since = None;
+        if let Some(since) = room.empty_since.take() {
+            self.empty.remove(&(since, id));
+        }
         room.hushed |= room.members.len() > NOTICES_MEMBERS_MAX;
         room.handle.clone()
     }
@@ -126,8 +131,9 @@ impl<M, R: Clone> Hub<M, R> {
         let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
         room.members.remove(&number);
         room.hushed &= room.members.len() >= NOTICES_MEMBERS_BACK;
-        if room.members.is_empty() {
+        if room.members.is_empty() && id != 0 {
             room.empty_since = Some(now);
+            self.empty.insert((now, id));
         }
     }
 
@@ -189,12 +195,7 @@ impl<M, R: Clone> Hub<M, R> {
 
     /// Makes room for a room: the one that has been empty for longest goes.
     fn evict(&mut self) -> bool {
-        let longest = self
-            .rooms
-            .iter()
-            .filter(|(id, _)| **id != 0)
-            .filter_map(|(id, r)| Some((r.empty_since?, *id)));
-        let Some((_, id)) = longest.min() else { return false };
+        let Some((_, id)) = self.empty.pop_first() else { return false };
         self.remove_room(id);
         true
     }
@@ -207,12 +208,10 @@ impl<M, R: Clone> Hub<M, R> {
 
     /// Forgets the rooms that have been empty for [`ROOM_EMPTY`]; what they kept is gone with them.
     pub fn sweep(&mut self, now: Duration) {
-        let old = |room: &Room<R>| {
-            room.empty_since.is_some_and(|since| now.saturating_sub(since) >= ROOM_EMPTY)
-        };
-        let gone: Vec<u32> =
-            self.rooms.iter().filter(|(id, r)| **id != 0 && old(r)).map(|(id, _)| *id).collect();
-        for id in gone {
+        while let Some(&(since, id)) = self.empty.first()
+            && now.saturating_sub(since) >= ROOM_EMPTY
+        {
+            self.empty.pop_first();
             self.remove_room(id);
         }
     }
@@ -263,21 +262,21 @@ impl<M, R: Clone> Hub<M, R> {
 
     /// The members of a room, in order of their numbers; none if there is no such room.
     #[must_use]
-    pub fn who(&self, room: &str) -> Option<(&Name, Listed<Author>)> {
+    pub fn who(&self, room: &str) -> Option<(Name, Listed<Author>)> {
         let room = self.rooms.get(self.room_ids.get(&Folded::of(room))?)?;
         let author = |&number: &u64| Author {
             number,
             name: self.members.get(&number).and_then(|m| m.name.clone()),
         };
         let first = room.members.iter().take(LISTED).map(author).collect();
-        Some((&room.name, Listed { first, count: room.members.len() }))
+        Some((room.name.clone(), Listed { first, count: room.members.len() }))
     }
 
     /// The rooms by name, and how many members each has.
     #[must_use]
-    pub fn rooms(&self) -> Listed<(&Name, usize)> {
+    pub fn rooms(&self) -> Listed<(Name, usize)> {
         let by_name = self.room_ids.values().filter_map(|id| self.rooms.get(id));
-        let first = by_name.take(LISTED).map(|r| (&r.name, r.members.len())).collect();
+        let first = by_name.take(LISTED).map(|r| (r.name.clone(), r.members.len())).collect();
         Listed { first, count: self.rooms.len() }
     }
 

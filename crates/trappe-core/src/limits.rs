@@ -54,6 +54,18 @@ pub const BATCH_BLOCK_BYTES_MIN: usize = 512;
 pub const RECORD_BYTES: usize = 100;
 /// What a batch counts for beside its records.
 pub const BATCH_OVERHEAD_BYTES: usize = 320;
+/// What a line break inside a body counts for: the text format begins a new line with the author's name.
+pub const LINE_BREAK_BYTES: usize = 40;
+/// The longest last word of `/quit`, in characters.
+pub const LAST_WORD_CHARS: usize = 80;
+/// What each item of a private queue counts for beside its bytes.
+pub const ITEM_BYTES: usize = 256;
+/// Replies are put into the private queue at this many bytes at the latest.
+pub const REPLIES_BYTES: usize = 16 << 10;
+/// Commands of one client that are carried out before others have their turn.
+pub const TURN_COMMANDS: usize = 32;
+/// Writes to one member in one turn.
+pub const TURN_MEMBER_WRITES: usize = 16;
 /// Default of `--retain`: messages kept for `/history` and `/resume` in a room.
 pub const RETAIN_MESSAGES_DEFAULT: usize = 1000;
 /// Default of `--retain`: bytes kept in a room.
@@ -65,7 +77,7 @@ pub const LAG_TOTAL_BYTES_DEFAULT: usize = 256 << 20;
 /// The most that `--retain` and `--lag` may be set to, in bytes.
 pub const KEEP_BYTES_MAX: usize = 64 << 30;
 /// The least that `--lag` may be set to for a room: a few batches.
-pub const LAG_ROOM_BYTES_MIN: usize = 4 * BATCH_BYTES;
+pub const LAG_ROOM_BYTES_MIN: usize = 8 * BATCH_BYTES;
 /// The most that `--retain` may be set to, in messages.
 pub const RETAIN_MESSAGES_MAX: usize = 10_000_000;
 /// How many rooms there may be.

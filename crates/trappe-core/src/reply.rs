@@ -85,7 +85,7 @@ pub fn busy(look: Look, out: &mut Vec<u8>, name: &str) {
 }
 
 /// Who is in a room; `asked` is its name as it was asked for.
-pub fn who(look: Look, out: &mut Vec<u8>, asked: &str, found: Option<(&Name, Listed<Author>)>) {
+pub fn who(look: Look, out: &mut Vec<u8>, asked: &str, found: Option<(Name, Listed<Author>)>) {
     let Some((room, listed)) = found else {
         return look.error(
             out,
@@ -105,9 +105,9 @@ pub fn who(look: Look, out: &mut Vec<u8>, asked: &str, found: Option<(&Name, Lis
 }
 
 /// Which rooms there are.
-pub fn rooms(look: Look, out: &mut Vec<u8>, listed: &Listed<(&Name, usize)>) {
+pub fn rooms(look: Look, out: &mut Vec<u8>, listed: &Listed<(Name, usize)>) {
     let heading = say(look.lang, "rooms", &[("count", listed.count.into())]);
-    let one = |(name, count): &(&Name, usize)| {
+    let one = |(name, count): &(Name, usize)| {
         say(look.lang, "rooms-one", &[("room", name.as_str().into()), ("count", (*count).into())])
     };
     list(look, out, &heading, listed.first.iter().map(one), listed.count - listed.first.len());

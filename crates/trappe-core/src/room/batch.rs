@@ -67,6 +67,8 @@ pub struct Batch {
     /// The bodies, each followed by a newline.
     pub(crate) body: Bytes,
     notices: bool,
+    /// What it weighs beyond its records and bodies: line breaks and last words.
+    weight_extra: usize,
     encodings: [OnceLock<Box<Encoded>>; Key::COUNT],
     extra: AtomicUsize,
     ledger: Arc<Ledger>,
@@ -79,6 +81,7 @@ impl Batch {
         weight_before: u64,
         records: Vec<Record>,
         body: Bytes,
+        weight_extra: usize,
         ledger: Arc<Ledger>,
     ) -> Batch {
         let notices = records.iter().any(|r| r.seq == 0);
@@ -89,6 +92,7 @@ impl Batch {
             records: records.into_boxed_slice(),
             body,
             notices,
+            weight_extra,
             encodings: Default::default(),
             extra: AtomicUsize::new(0),
             ledger,
@@ -98,7 +102,10 @@ impl Batch {
     }
 
     fn own_bytes(&self) -> usize {
-        BATCH_OVERHEAD_BYTES + self.records.len() * RECORD_BYTES + self.body.len()
+        BATCH_OVERHEAD_BYTES
+            + self.records.len() * RECORD_BYTES
+            + self.body.len()
+            + self.weight_extra
     }
 
     /// The log index after the last record.
@@ -163,12 +170,6 @@ impl Batch {
             (None, i) => self.records[i - 1].end as usize,
         };
         &encoded.bytes[end(from)..end(to)]
-    }
-
-    /// The encoding's own buffer where `part` lies in it: a reference to the same bytes, without a copy.
-    #[must_use]
-    pub fn share(&self, key: Key, part: &[u8]) -> Bytes {
-        self.encoded(key).bytes.slice_ref(part)
     }
 }
 

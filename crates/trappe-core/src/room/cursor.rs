@@ -10,6 +10,8 @@ use bytes::Bytes;
 use crate::{
     command::{At, Format},
     encode::{Key, Look},
+    limits::{ITEM_BYTES, REPLIES_BYTES},
+    message::Author,
     room::view::{Run, Runs, View},
     words::say,
 };
@@ -17,9 +19,11 @@ use crate::{
 /// What stands in a private queue. `A` is what the shell wants to be told at this place in the order.
 #[derive(Debug)]
 pub enum Item<A> {
-    /// Bytes to write as they are: replies, errors, private messages.
+    /// Bytes to write as they are: replies and errors.
     Bytes(Bytes),
-    /// Bytes that took no room in the queue: the cursor's own talk around a replay.
+    /// A private message, to be written as the member is written to when its turn comes.
+    Direct(Author, Bytes),
+    /// Bytes that take no room in the queue: the cursor's own talk around a replay.
     Own(Bytes),
     /// The last messages, between two notices.
     History(usize),
@@ -29,6 +33,18 @@ pub enum Item<A> {
     Look(Look, bool),
     /// Handed to the shell when reached.
     Act(A),
+}
+
+impl<A> Item<A> {
+    /// What it takes of the private queue's room.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Item::Bytes(bytes) | Item::Direct(_, bytes) => ITEM_BYTES + bytes.len(),
+            Item::Own(_) => 0,
+            _ => ITEM_BYTES,
+        }
+    }
 }
 
 /// What is to be done next for a member.
@@ -87,9 +103,6 @@ pub struct Cursor<A> {
     echo: bool,
     released: usize,
 }
-
-/// A remainder at most this long is copied, so that it pins no batch.
-const COPIED: usize = 4096;
 
 impl<A> Cursor<A> {
     /// A cursor that begins at `at`.
@@ -156,6 +169,12 @@ impl<A> Cursor<A> {
         }
     }
 
+    /// Whether no record is due any more: it has been written to its end.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.at >= self.end && self.oldest() >= self.at
+    }
+
     /// Bytes that the half-written rest holds.
     #[must_use]
     pub fn half(&self) -> &[u8] {
@@ -210,12 +229,15 @@ impl<A> Cursor<A> {
             self.private = None;
             return None;
         };
+        self.released += item.cost();
         match item {
             Item::Bytes(bytes) => {
-                self.released += bytes.len();
-                if !bytes.is_empty() {
-                    self.half = Some(Box::new(bytes));
-                }
+                self.half = Some(Box::new(join(bytes, private, &mut self.released)));
+            }
+            Item::Direct(from, text) => {
+                let mut out = Vec::new();
+                self.look.direct(&mut out, &from, &text);
+                self.half = Some(Box::new(out.into()));
             }
             Item::Own(bytes) => self.half = Some(Box::new(bytes)),
             Item::History(n) => {
@@ -246,9 +268,31 @@ impl<A> Cursor<A> {
                 self.look = look;
                 self.echo = echo;
             }
-            Item::Act(act) => return Some(Next::Act(act)),
+            Item::Act(act) => {
+                // The room that is left behind still owes the notice of what was missed there.
+                let Some(notice) = gap_notice(self.look, view, &mut self.gap, self.at) else {
+                    return Some(Next::Act(act));
+                };
+                self.released -= ITEM_BYTES;
+                private.items.push_front(Item::Act(act));
+                self.half = Some(notice);
+            }
         }
         None
+    }
+
+    /// Drops all that is due but the half-written rest: nobody will read it. Returns what the shell was to be told.
+    pub fn abandon(&mut self) -> Vec<A> {
+        self.farewell = None;
+        let Some(private) = self.private.take() else { return Vec::new() };
+        let mut acts = Vec::new();
+        for item in private.items {
+            self.released += item.cost();
+            if let Item::Act(act) = item {
+                acts.push(act);
+            }
+        }
+        acts
     }
 
     /// What [`Next::Records`] is to write.
@@ -294,11 +338,8 @@ impl<A> Cursor<A> {
             let (next, rest) = cut(&run, key, n);
             at = Some(run.batch.first + next as u64);
             if !rest.is_empty() {
-                self.half = Some(Box::new(if rest.len() <= COPIED {
-                    Bytes::copy_from_slice(rest)
-                } else {
-                    run.batch.share(key, rest)
-                }));
+                // A copy: a share of the batch would pin all of it, and go uncounted.
+                self.half = Some(Box::new(Bytes::copy_from_slice(rest)));
             }
             break;
         }
@@ -330,6 +371,23 @@ impl<A> Cursor<A> {
     pub fn released(&mut self) -> usize {
         mem::take(&mut self.released)
     }
+}
+
+/// Replies that stand one after the other are one write.
+fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut usize) -> Bytes {
+    if !matches!(private.items.front(), Some(Item::Bytes(_))) {
+        return first;
+    }
+    let mut joined = first.to_vec();
+    while joined.len() < REPLIES_BYTES {
+        let Some(Item::Bytes(bytes)) = private.items.pop_front_if(|i| matches!(i, Item::Bytes(_)))
+        else {
+            break;
+        };
+        *released += ITEM_BYTES + bytes.len();
+        joined.extend_from_slice(&bytes);
+    }
+    joined.into()
 }
 
 /// Where `n` bytes into a run are: the record after the one that is cut (inside the batch), and what is left of that one.

@@ -3,13 +3,17 @@
 //! `append` fixes the one order of the room; `seal` publishes what was appended as a batch. Neither blocks: the
 //! shell holds this behind one short lock and never writes to a socket meanwhile.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    sync::Arc,
+};
 
 use bytes::BytesMut;
 
 use crate::{
     command::Epoch,
-    limits::{BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, WORKERS},
+    limits::{BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, LINE_BREAK_BYTES, WORKERS},
     message::{Author, Kind, Position, Record},
     room::batch::{Batch, Ledger},
 };
@@ -87,6 +91,8 @@ pub struct Log<W> {
     records: Vec<Record>,
     body: BytesMut,
     block: usize,
+    /// What the open batch weighs beyond its records and bodies.
+    extra: usize,
     kept: VecDeque<Arc<Batch>>,
     kept_messages: u64,
     retain: Retain,
@@ -95,7 +101,8 @@ pub struct Log<W> {
     /// One bit for each worker whose pump was woken since the last seal.
     woken: u64,
     shards: Vec<Shard>,
-    slowed: Vec<W>,
+    /// Senders that wait, by number: each once, however often it asks.
+    slowed: BTreeMap<u64, W>,
     ledger: Arc<Ledger>,
 }
 
@@ -120,13 +127,14 @@ impl<W> Log<W> {
             records: Vec::new(),
             body: BytesMut::new(),
             block: BATCH_BLOCK_BYTES_MIN,
+            extra: 0,
             kept: VecDeque::new(),
             kept_messages: 0,
             retain,
             half: lag_bytes as u64 / 2,
             woken: 0,
             shards: (0..workers).map(|_| Shard::default()).collect(),
-            slowed: Vec::new(),
+            slowed: BTreeMap::new(),
             ledger,
         }
     }
@@ -149,6 +157,12 @@ impl<W> Log<W> {
             self.body.extend_from_slice(b"\n");
         }
         let end = to_u32(self.body.len());
+        // What one byte or none of body turns into much more of when it is shown.
+        self.extra += match &kind {
+            Kind::Speech => memchr::memchr_iter(b'\n', body).count() * LINE_BREAK_BYTES,
+            Kind::Left(Some(word)) => word.len(),
+            _ => 0,
+        };
         let seq = if speech { self.next_seq } else { 0 };
         let number = author.number;
         self.records.push(Record { author, kind, seq, time_us: now_us, start, end });
@@ -161,7 +175,8 @@ impl<W> Log<W> {
             index,
             seq: self.next_seq - 1,
             wake,
-            full: self.body.len() >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS,
+            full: self.body.len() + self.extra >= BATCH_BYTES
+                || self.records.len() >= BATCH_RECORDS,
             pressed: self.pressed(number, worker),
         }
     }
@@ -183,12 +198,14 @@ impl<W> Log<W> {
         let capacity = self.records.len().min(BATCH_RECORDS);
         let records = mem::replace(&mut self.records, Vec::with_capacity(capacity));
         let body = self.body.split().freeze();
+        let extra = mem::take(&mut self.extra);
         let batch = Arc::new(Batch::new(
             self.first,
             self.first_seq,
             self.weight,
             records,
             body,
+            extra,
             Arc::clone(&self.ledger),
         ));
         self.first = self.next;
@@ -223,13 +240,13 @@ impl<W> Log<W> {
     }
 
     /// A member comes to a worker: from now on that worker gets every batch. Returns the index and the seq with which
-    /// its log begins.
-    pub fn enter(&mut self, worker: usize, number: u64) -> (u64, u64) {
+    /// its log begins, and those who were slowed: they are to look again.
+    pub fn enter(&mut self, worker: usize, number: u64) -> ((u64, u64), Vec<W>) {
         let weight = self.weight_now();
         let shard = &mut self.shards[worker];
         shard.members += 1;
         shard.front.note(number, weight);
-        (self.next, self.next_seq)
+        ((self.next, self.next_seq), self.take_slowed())
     }
 
     /// A member is gone from a worker; those who were slowed for its sake are to look again.
@@ -237,15 +254,22 @@ impl<W> Log<W> {
         let shard = &mut self.shards[worker];
         shard.members = shard.members.saturating_sub(1);
         shard.front.forget(number);
-        mem::take(&mut self.slowed)
+        self.take_slowed()
     }
 
     /// The worker tells how far its members have got; returns those who were slowed and are to look again.
     pub fn report(&mut self, worker: usize, front: Front) -> Vec<W> {
         let shard = &mut self.shards[worker];
-        let moved = shard.front != front;
         shard.front = front;
-        if moved && !self.slowed.is_empty() { mem::take(&mut self.slowed) } else { Vec::new() }
+        if self.slowed.is_empty() {
+            return Vec::new();
+        }
+        // Only once somebody is near enough: else each step of the slowest would wake all who wait for it.
+        let with_members = self.shards.iter().filter(|s| s.members > 0);
+        let furthest = with_members.map(|s| s.front.best.0.max(s.front.second)).max();
+        let near =
+            furthest.is_none_or(|weight| self.weight_now().saturating_sub(weight) <= self.half);
+        if near { self.take_slowed() } else { Vec::new() }
     }
 
     /// Whether a sender is to be slowed: there are others, and the furthest of them is past half of what is kept.
@@ -264,8 +288,12 @@ impl<W> Log<W> {
     }
 
     /// Remembers a slowed sender, to be woken when somebody has got further.
-    pub fn slow(&mut self, waker: W) {
-        self.slowed.push(waker);
+    pub fn slow(&mut self, number: u64, waker: W) {
+        self.slowed.insert(number, waker);
+    }
+
+    fn take_slowed(&mut self) -> Vec<W> {
+        mem::take(&mut self.slowed).into_values().collect()
     }
 
     fn weight_now(&self) -> u64 {

@@ -68,7 +68,7 @@ impl Room {
         let retain = Retain { messages: 5, bytes: 4000 };
         let epoch = Epoch::from_random(7);
         let mut log = Log::new(epoch, retain, 8 << 20, 1, Ledger::new(Arc::clone(&all)));
-        let (at, _) = log.enter(0, READER);
+        let ((at, _), _) = log.enter(0, READER);
         let look = Look { format, framing: Framing::Auto, lang: Lang::En, quiet: false };
         let view = View::new(epoch, log.kept(), log.sealed());
         let cursor = Cursor::new(at, look, echo);
@@ -276,8 +276,13 @@ fn a_sender_is_slowed_only_while_all_others_are_far_behind() {
     };
     assert!(!say(&mut log), "nobody is behind yet");
     assert!((0..10).any(|_| say(&mut log)), "the only listener is far behind");
-    log.slow("sender");
-    log.enter(1, quick);
+    log.slow(sender, "sender");
+    assert_eq!(
+        log.enter(1, quick).1,
+        ["sender"],
+        "a newcomer may be nearer: who was slowed looks again"
+    );
+    log.slow(sender, "sender");
     assert!(!log.pressed(sender, 0), "a newcomer is at the head");
     assert_eq!(log.exit(1, quick), ["sender"], "who was slowed looks again");
     assert!(log.pressed(sender, 0));

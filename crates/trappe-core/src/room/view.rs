@@ -155,6 +155,8 @@ impl View {
     /// The bytes of `from..to` in one format, in runs that lie together; records of `skip` (0: nobody) are left out.
     #[must_use]
     pub fn runs(&self, from: u64, to: u64, key: Key, skip: u64) -> Runs<'_> {
+        debug_assert!(from >= self.oldest(), "a cursor stands on what is kept");
+        let from = from.max(self.oldest());
         Runs { view: self, at: from, to: to.min(self.end), key, skip, batch: self.find(from) }
     }
 }

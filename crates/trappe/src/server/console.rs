@@ -157,6 +157,8 @@ impl Console {
             if printed.is_err() {
                 queue.dead = true;
                 queue.lines.clear();
+                queue.held_lines = 0;
+                queue.held_bytes = 0;
             }
             drop(queue);
             if out.capacity() > CONSOLE_BYTES {

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use trappe_core::{
     command::Request,
+    limits::LAST_WORD_CHARS,
     message::Kind,
     name::Name,
     reply,
@@ -36,7 +37,7 @@ pub(super) fn ask(
             if join(shared, conn, voice, now, &room)
                 && let Some(after) = after
             {
-                private(shared, conn, voice, Item::Resume(after));
+                voice.queue(shared, conn, Item::Resume(after));
             }
         }
         Request::Leave => {
@@ -45,18 +46,16 @@ pub(super) fn ask(
         }
         Request::Msg { to, text } => message(shared, voice, &to, &text),
         Request::Who(room) => {
-            let hub = shared.hub.lock();
             let room = room.unwrap_or_else(|| voice.room.name.as_str().into());
-            let who = hub.who(&room);
+            let who = shared.hub.lock().who(&room);
             voice.reply(|session, out| reply::who(session.look(), out, &room, who));
         }
         Request::Rooms => {
-            let hub = shared.hub.lock();
-            let rooms = hub.rooms();
+            let rooms = shared.hub.lock().rooms();
             voice.reply(|session, out| reply::rooms(session.look(), out, &rooms));
         }
-        Request::History(n) => private(shared, conn, voice, Item::History(n)),
-        Request::Resume(at) => private(shared, conn, voice, Item::Resume(at)),
+        Request::History(n) => voice.queue(shared, conn, Item::History(n)),
+        Request::Resume(at) => voice.queue(shared, conn, Item::Resume(at)),
         Request::Why(name) => why(shared, conn, voice, now, name.as_deref()),
         Request::Quit(word) => {
             // The position is true when it is read: everything before it has been written by then.
@@ -65,6 +64,7 @@ pub(super) fn ask(
             let sentence = say(look.lang, "goodbye", &[("position", position.as_str().into())]);
             let mut farewell = Vec::new();
             look.notice(&mut farewell, &sentence);
+            let word: String = word.chars().take(LAST_WORD_CHARS).collect();
             let word = (!word.is_empty()).then_some(&*word);
             voice.depart(shared, conn, word, farewell.into());
             return false;
@@ -73,12 +73,6 @@ pub(super) fn ask(
         other => tracing::error!(request = ?other, "a request that nobody answers"),
     }
     true
-}
-
-/// Something that is served in its place among the replies.
-fn private(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, item: Item<Act>) {
-    voice.flush(shared, conn);
-    shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
 }
 
 fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: &Name) {
@@ -124,11 +118,8 @@ fn join(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
         if left && voice.session.greeted() {
             voice.notice(shared, conn, now, Kind::Left(None));
         }
-        voice.flush(shared, conn);
         let at = room.enter(&shared.posts, conn, number);
-        shared
-            .posts
-            .to(conn, Mail::Private(Arc::clone(conn), Item::Act(Act::Move(Arc::clone(&room), at))));
+        voice.queue(shared, conn, Item::Act(Act::Move(Arc::clone(&room), at)));
         voice.room = room;
         if arrives && voice.session.greeted() {
             voice.notice(shared, conn, now, Kind::Joined);
@@ -150,18 +141,13 @@ fn join(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
 fn message(shared: &Shared, voice: &mut Voice, to: &str, text: &str) {
     let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
     let author = voice.session.author.clone();
-    // Escaping may make it longer; what it really takes is counted when it is encoded.
-    let reserved = text.len() + author.to_string().len() + 4;
+    let item = Item::Direct(author, Bytes::copy_from_slice(text.as_bytes()));
     match found {
         None => voice.reply(|session, out| reply::no_such_member(session.look(), out, to)),
-        Some(target) if !target.reserve(reserved) => {
+        Some(target) if !target.reserve(item.cost()) => {
             voice.reply(|session, out| reply::busy(session.look(), out, to));
         }
-        Some(target) => {
-            let text = Bytes::copy_from_slice(text.as_bytes());
-            let mail = Mail::Direct { to: Arc::clone(&target), from: author, text, reserved };
-            shared.posts.to(&target, mail);
-        }
+        Some(target) => shared.posts.to(&target, Mail::Private(Arc::clone(&target), item)),
     }
 }
 

@@ -25,6 +25,7 @@ impl Pump {
     /// Everything due is written: shut the sending half, and close once the reader is through.
     pub(super) fn end(&mut self, id: u32) {
         self.exit(id);
+        self.abandon(id);
         let slot = &mut self.slots[id as usize];
         if slot.reader_gone {
             return self.remove(id);
@@ -39,6 +40,7 @@ impl Pump {
     /// The member can't be written to any more. Its reader goes on to the end of what it had sent.
     pub(super) fn kill(&mut self, id: u32) {
         self.exit(id);
+        self.abandon(id);
         let slot = &mut self.slots[id as usize];
         slot.dead = true;
         if slot.reader_gone {
@@ -58,6 +60,8 @@ impl Pump {
     /// The connection is closed.
     pub(super) fn remove(&mut self, id: u32) {
         self.exit(id);
+        self.abandon(id);
+        self.count_half(id, 0);
         let slot = self.slots.remove(id as usize);
         slot.conn.forget_waker();
         let Sink::Stream(half) = slot.sink;

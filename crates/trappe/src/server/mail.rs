@@ -5,7 +5,6 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use trappe_core::{
     encode::Look,
-    message::Author,
     room::{batch::Batch, cursor::Item},
 };
 
@@ -34,19 +33,8 @@ pub(crate) enum Mail {
     View(Arc<Room>, VecDeque<Arc<Batch>>, (u64, u64, u64)),
     /// A connection has become a member of a room, from a log index and seq on.
     Enter(Arc<Conn>, Arc<Room>, (u64, u64)),
-    /// Something for a member's private queue.
+    /// Something for a member's private queue; its cost is claimed or reserved there.
     Private(Arc<Conn>, Item<Act>),
-    /// A private message; `reserved` bytes of the queue are taken for it.
-    Direct {
-        /// To whom.
-        to: Arc<Conn>,
-        /// From whom.
-        from: Author,
-        /// What.
-        text: Bytes,
-        /// Room that was taken in the queue.
-        reserved: usize,
-    },
     /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.
     Refuse(Arc<Conn>, Bytes),
     /// The member has left: what is due up to a log index is written, then a last line, then it is closed.

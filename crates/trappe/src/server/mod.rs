@@ -171,9 +171,14 @@ impl Shared {
         }
     }
 
-    /// If all rooms together are over the limit, the one that uses most gives way.
+    /// Whether all rooms together keep more than they may.
+    fn is_over(&self) -> bool {
+        self.ledger.load(Relaxed) > self.lag_total_bytes
+    }
+
+    /// If all rooms together are over the limit, those that use most give way, until it should be enough.
     fn relieve(&self) {
-        if self.ledger.load(Relaxed) <= self.lag_total_bytes {
+        if !self.is_over() {
             return;
         }
         let now = talk::micros(self.now());
@@ -182,15 +187,22 @@ impl Shared {
         if soon || self.relieved_us.compare_exchange(last, now, Relaxed, Relaxed).is_err() {
             return;
         }
-        let fattest = self.hub.lock().room_handles().max_by_key(|room| room.ledger.room()).cloned();
-        if let Some(room) = fattest {
-            tracing::info!(
+        let mut rooms: Vec<Arc<Room>> = self.hub.lock().room_handles().cloned().collect();
+        rooms.sort_by_cached_key(|room| std::cmp::Reverse(room.ledger.room()));
+        let mut excess = self.ledger.load(Relaxed).saturating_sub(self.lag_total_bytes);
+        for room in rooms {
+            let bytes = room.ledger.room();
+            if excess == 0 || bytes == 0 {
+                break;
+            }
+            tracing::debug!(
                 room = room.name.as_str(),
-                bytes = room.ledger.room(),
+                bytes,
                 "the hub is at its limit: a room gives way"
             );
             room.tail.with(Log::squeeze);
             self.posts.to_all(|| Mail::Squeeze(Arc::clone(&room)));
+            excess = excess.saturating_sub(bytes / 2);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use slab::Slab;
 use trappe_core::{
-    limits::{TURN_MEMBER_BYTES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
+    limits::{TURN_MEMBER_BYTES, TURN_MEMBER_WRITES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
     room::{
         cursor::{Cursor, Next, Own},
         view::View,
@@ -44,6 +44,8 @@ pub(super) struct Slot {
     pub(super) armed: bool,
     /// It isn't at the head.
     pub(super) behind: bool,
+    /// Bytes of its half-written message that the hub's ledger counts.
+    half_counted: u32,
     /// Its writing end failed: nothing more is written, but what it had sent is still read.
     pub(super) dead: bool,
     /// A byte has been written to it.
@@ -71,9 +73,14 @@ pub(super) struct Pump {
     /// When they were last looked at.
     pub(super) expired: Duration,
     empty: View,
+    /// Writes of this turn.
+    writes: usize,
     /// Set once the server stops: everything ends at the heads.
     pub(super) closing: bool,
 }
+
+/// A half-written rest of at most this size is held for anybody, also at the limit of the hub.
+const HALF_BYTES: usize = 4096;
 
 /// What became of a visit to a member.
 enum Visit {
@@ -115,6 +122,7 @@ impl Pump {
             ending: Vec::new(),
             expired: Duration::ZERO,
             empty,
+            writes: 0,
             closing: false,
         }
     }
@@ -130,6 +138,7 @@ impl Pump {
             cursor,
             room: None,
             armed: false,
+            half_counted: 0,
             behind: false,
             dead: false,
             wrote: false,
@@ -209,15 +218,12 @@ impl Pump {
         self.dirty.is_empty() && self.urgent.is_empty()
     }
 
-    /// One turn: a bounded number of writes, for a bounded time.
+    /// One turn: a bounded number of writes, for a bounded time. Half of it is for those whose turn it is out of order
+    /// (replies, sockets that may be written to again), so that they don't keep the rooms waiting, nor the rooms them.
     pub(super) fn turn(&mut self) {
         let begun = Instant::now();
-        let mut writes = TURN_WRITES;
-        let over = |writes: usize| {
-            writes == 0 || (writes.is_multiple_of(32) && begun.elapsed() >= TURN_TIME)
-        };
-        // At most half of a turn, and nobody twice: those who ask for much don't keep the rooms waiting.
-        for _ in 0..self.urgent.len().min(TURN_WRITES / 2) {
+        self.writes = 0;
+        for visited in 1..=self.urgent.len() {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(id as usize) else { continue };
             slot.urgent = false;
@@ -228,16 +234,22 @@ impl Pump {
                 self.keep_bounds(room);
                 self.publish_front(room);
             }
-            writes -= 1;
-            if over(writes) {
-                return;
+            if self.writes >= TURN_WRITES / 2
+                || (visited % 8 == 0 && begun.elapsed() >= TURN_TIME / 2)
+            {
+                break;
             }
         }
+        let begun = Instant::now();
+        self.writes = 0;
+        let mut visited = 0_usize;
         while let Some(&room) = self.dirty.front() {
             while let Some(id) = self.next_member(room) {
                 self.visit_and_settle(id);
-                writes -= 1;
-                if over(writes) {
+                visited += 1;
+                if self.writes >= TURN_WRITES
+                    || (visited.is_multiple_of(16) && begun.elapsed() >= TURN_TIME)
+                {
                     self.publish_front(room);
                     self.dirty.rotate_left(1);
                     return;
@@ -268,9 +280,18 @@ impl Pump {
 
     fn visit_and_settle(&mut self, id: u32) {
         match self.visit(id) {
-            Visit::Settled => self.set_behind(id, false),
+            Visit::Settled => {
+                self.set_behind(id, false);
+                self.count_half(id, 0);
+            }
             Visit::Blocked => {
                 self.set_behind(id, true);
+                let half = self.slots[id as usize].cursor.half().len();
+                self.count_half(id, half);
+                if half > HALF_BYTES && self.shared.is_over() {
+                    // The hub is at its limit, and this member would keep much of a large message in memory.
+                    return self.kill_for_memory(id);
+                }
                 self.arm(id);
             }
             Visit::More => {
@@ -281,9 +302,27 @@ impl Pump {
         }
     }
 
+    /// The rest of a half-written message counts with everything else that is kept.
+    pub(super) fn count_half(&mut self, id: u32, bytes: usize) {
+        let slot = &mut self.slots[id as usize];
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if slot.half_counted != bytes {
+            self.shared.ledger.fetch_add(bytes as usize, Relaxed);
+            self.shared.ledger.fetch_sub(slot.half_counted as usize, Relaxed);
+            slot.half_counted = bytes;
+        }
+    }
+
+    fn kill_for_memory(&mut self, id: u32) {
+        let number = self.slots[id as usize].conn.number();
+        tracing::info!(number, "the hub is at its limit: a member that doesn't read is closed");
+        self.end(id);
+    }
+
     /// Writes to one member until it is at the head, its socket is full, or it has had its share.
     fn visit(&mut self, id: u32) -> Visit {
         let mut budget = TURN_MEMBER_BYTES;
+        let mut writes = 0;
         loop {
             let slot = &mut self.slots[id as usize];
             if slot.dead {
@@ -295,7 +334,9 @@ impl Pump {
                 None => None,
             };
             let view = shard.as_ref().map_or(&self.empty, |s| &s.view);
-            let written = match slot.cursor.next(view) {
+            let next = slot.cursor.next(view);
+            slot.conn.release(slot.cursor.released());
+            let written = match next {
                 Next::Idle => {
                     if let Some(shard) = shard {
                         shard.front.note(own.number, shard.view.weight());
@@ -307,8 +348,6 @@ impl Pump {
                     if let Ok(n) = written {
                         slot.cursor.half_written(n);
                     }
-                    let released = slot.cursor.released();
-                    slot.conn.release(released);
                     written
                 }
                 Next::Records => {
@@ -334,6 +373,8 @@ impl Pump {
                     return Visit::Left;
                 }
             };
+            self.writes += 1;
+            writes += 1;
             match written {
                 Ok(n) => {
                     slot.wrote |= n > 0;
@@ -341,7 +382,7 @@ impl Pump {
                         ending.1 = self.shared.now();
                     }
                     budget = budget.saturating_sub(n);
-                    if budget == 0 {
+                    if budget == 0 || writes >= TURN_MEMBER_WRITES {
                         return Visit::More;
                     }
                 }

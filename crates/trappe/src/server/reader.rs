@@ -186,8 +186,17 @@ impl Reader {
     fn judged(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::GoOn => {}
-            Verdict::Quit => self.state = State::Deaf(Timer::default()),
+            Verdict::Quit => self.deafen(),
             Verdict::Http => self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http)),
+        }
+    }
+
+    /// Nothing that still comes is of interest.
+    fn deafen(&mut self) {
+        if let State::Talking(mut talk) =
+            std::mem::replace(&mut self.state, State::Deaf(Timer::default()))
+        {
+            talk.fall_silent(&self.shared, &self.conn);
         }
     }
 
@@ -196,31 +205,42 @@ impl Reader {
         if self.conn.number() != 0 {
             self.shared.hub.lock().depart(self.shared.now(), self.conn.number());
         }
-        self.state = State::Deaf(Timer::default());
+        self.deafen();
         self.mail(Mail::Refuse(Arc::clone(&self.conn), why));
     }
 
     /// The client's stream has ended, or is to be taken as ended: its last message is delivered, and it leaves.
     fn hang_up(&mut self) {
-        match std::mem::replace(&mut self.state, State::Deaf(Timer::default())) {
-            State::Talking(mut talk) => {
-                if let Verdict::Http = talk.finish(&self.shared, &self.conn) {
-                    return self.refuse(self.shared.refuse_protocol(&self.conn, Guess::Http));
+        match &mut self.state {
+            State::Talking(talk) => {
+                if talk.finish(&self.shared, &self.conn) == Verdict::Http {
+                    return self.judged(Verdict::Http);
                 }
-                talk.voice.depart(&self.shared, &self.conn, None, Bytes::new());
             }
             State::Sniffing(sniffing) => {
                 // It ended before it was clear what it is: so it was none of the other protocols.
+                let sniffing = std::mem::take(&mut **sniffing);
                 self.talk(&sniffing, true);
-                self.hang_up();
+                return self.hang_up();
             }
-            State::Silent => self.depart_silently(),
-            State::Deaf(timer) => self.state = State::Deaf(timer),
+            State::Silent => return self.depart_silently(),
+            State::Deaf(_) => return,
         }
+        self.depart();
+    }
+
+    /// The member leaves, without a last word.
+    fn depart(&mut self) {
+        if let State::Talking(talk) = &mut self.state {
+            talk.voice.depart(&self.shared, &self.conn, None, Bytes::new());
+        }
+        self.deafen();
     }
 
     /// A listener that never said anything goes, unannounced.
     fn depart_silently(&self) {
+        // From here on it can't be admitted any more for having been silent long enough.
+        self.conn.advance(Stage::Heard);
         let number = self.conn.number();
         let end = if number == 0 {
             0
@@ -250,7 +270,7 @@ impl Reader {
             let _verdict = talk.finish(&self.shared, &self.conn);
         }
         if !matches!(self.state, State::Deaf(_)) {
-            self.state = State::Deaf(Timer::default());
+            self.deafen();
         }
         self.mail(Mail::ReadLast);
     }
@@ -285,8 +305,8 @@ impl Reader {
     }
 
     /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
-    fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.state {
+    fn must_wait(&self, cx: &mut Context<'_>) -> bool {
+        match &self.state {
             State::Talking(talk) => self.conn.is_full() || talk.voice.must_wait(&self.conn, cx),
             _ => false,
         }
@@ -331,6 +351,13 @@ impl Future for Reader {
         for _ in 0..READS {
             if me.must_wait(cx) {
                 return Poll::Pending;
+            }
+            if let State::Talking(talk) = &mut me.state
+                && talk.has_rest()
+            {
+                let verdict = talk.go_on(&me.shared, &me.conn);
+                me.judged(verdict);
+                break;
             }
             match me.read(cx) {
                 Poll::Pending => {

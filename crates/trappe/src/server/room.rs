@@ -1,6 +1,9 @@
 //! A room as all workers share it: its name and the tail of its log.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    task::Waker,
+};
 
 use trappe_core::{
     limits::WORKERS,
@@ -109,15 +112,17 @@ impl Room {
 
     /// A member comes in on `conn`'s worker. Returns the log index and seq from which it reads; the worker has, or is sent, its view.
     pub(crate) fn enter(&self, posts: &Posts, conn: &Conn, number: u64) -> (u64, u64) {
-        self.tail.with(|log| {
+        let (at, slowed) = self.tail.with(|log| {
             let first = log.workers() & (1 << conn.worker) == 0;
-            let at = log.enter(conn.worker, number);
+            let entered = log.enter(conn.worker, number);
             if first {
                 let room = self.me.upgrade().expect("a room that is borrowed is alive");
                 posts.workers[conn.worker].leave(Mail::View(room, log.kept(), log.sealed()));
             }
-            at
-        })
+            entered
+        });
+        slowed.into_iter().for_each(Waker::wake);
+        at
     }
 
     /// The position after the last message.

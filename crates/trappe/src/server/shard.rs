@@ -11,7 +11,7 @@ use trappe_core::{
     room::{batch::Batch, log::Front, view::View},
 };
 
-use super::{pump::Pump, room::Room};
+use super::{mail::Act, pump::Pump, room::Room};
 
 /// The members of one room on this worker, and their view of its log.
 pub(super) struct Shard {
@@ -54,6 +54,8 @@ impl Pump {
             u32::try_from(shard.members.len()).expect("bounded by the descriptors"),
         ));
         shard.members.push(id);
+        // In the middle of a pass it has its turn like the others.
+        shard.left += usize::from(shard.left > 0);
         shard.front.note(slot.conn.number(), shard.view.weight());
         if shard.view.end() > at {
             self.mark(room.id);
@@ -70,15 +72,45 @@ impl Pump {
         shard.members.swap_remove(place as usize);
         shard.behind -= usize::from(behind);
         shard.front.forget(number);
-        if let Some(&moved) = shard.members.get(place as usize) {
+        let moved = shard.members.get(place as usize).copied();
+        let passing = shard.left > 0;
+        if let Some(moved) = moved {
             self.slots[moved as usize].room = Some((room, place));
+            if passing {
+                // It may have been moved to where the pass has been already.
+                self.urge(moved);
+            }
         }
+        self.leave_log(room, number);
+    }
+
+    /// A member no longer counts in a room's log on this worker; with the last one the worker's view goes.
+    fn leave_log(&mut self, room: u32, number: u64) {
+        let Some(shard) = self.shards.get(&room) else { return };
         let (wakers, workers) =
             shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
         if workers & (1 << self.worker) == 0 {
             self.shards.remove(&room);
         }
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Drops all that is due to a member: nobody will read it. Rooms that it was about to enter forget it.
+    pub(super) fn abandon(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        let number = slot.conn.number();
+        let acts = slot.cursor.abandon();
+        let released = slot.cursor.released();
+        slot.conn.release(released);
+        for act in acts {
+            self.cancel(number, &act);
+        }
+    }
+
+    /// What a member was to do will not be done: it is gone.
+    pub(super) fn cancel(&mut self, number: u64, act: &Act) {
+        let Act::Move(room, _) = act;
+        self.leave_log(room.id, number);
     }
 
     /// A batch of a room.
@@ -118,7 +150,10 @@ impl Pump {
             for &id in &shard.members {
                 let slot = &mut self.slots[id as usize];
                 let oldest = slot.cursor.oldest();
-                if oldest >= floor || slot.dead {
+                if slot.dead || slot.cursor.is_through() {
+                    continue;
+                }
+                if oldest >= floor {
                     needed = needed.min(oldest);
                     continue;
                 }
@@ -148,10 +183,16 @@ impl Pump {
             "a raw member fell too far behind and is closed"
         );
         let end = slot.cursor.at();
+        let ending = slot.ending.is_some();
         if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get(&room)) {
             let missed = shard.view.seq_from(shard.view.end()) - shard.view.seq_from(end);
             slot.conn.missed.fetch_add(missed, Relaxed);
         }
+        if ending {
+            return self.end(id);
+        }
+        // The rest of what is half written may still go out; nothing after it.
+        self.abandon(id);
         self.finish(id, end, Bytes::new());
     }
 

@@ -126,7 +126,7 @@ impl<W> Tail<W> {
         let mut log = self.0.lock();
         let pressed = log.pressed(number, worker);
         if pressed {
-            log.slow(waker());
+            log.slow(number, waker());
         }
         pressed
     }

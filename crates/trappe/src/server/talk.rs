@@ -5,6 +5,7 @@ use std::{sync::Arc, task::Context, time::Duration};
 use bytes::Bytes;
 use trappe_core::{
     framing::{Frame, Framer},
+    limits::{REPLIES_BYTES, TURN_COMMANDS},
     message::{Kind, Position},
     room::cursor::Item,
     session::{Session, Step},
@@ -14,7 +15,7 @@ use super::{
     Shared,
     conn::Conn,
     desk,
-    mail::{Defaults, Mail},
+    mail::{Act, Defaults, Mail},
     reader::Timer,
     room::Room,
 };
@@ -36,6 +37,8 @@ pub(super) struct Talk {
     framer: Framer,
     pub(super) voice: Voice,
     pub(super) timer: Timer,
+    /// What was read, but isn't carried out yet.
+    rest: Vec<u8>,
     /// What the pool of unfinished bytes knows of this client.
     held: usize,
 }
@@ -48,8 +51,8 @@ pub(super) struct Voice {
     out: Vec<u8>,
     /// The first line may still become an HTTP request.
     suspect: bool,
-    /// Everyone else in the room was behind at the last append.
-    pressed: bool,
+    /// Commands since others had their turn.
+    commands: usize,
 }
 
 impl Talk {
@@ -61,11 +64,11 @@ impl Talk {
             room: Arc::clone(shared.lobby()),
             out: Vec::new(),
             suspect: suspect.is_some(),
-            pressed: false,
+            commands: 0,
         };
         let mut framer = Framer::new(look.framing, message_bytes);
         framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
-        Talk { framer, voice, timer: Timer::default(), held: 0 }
+        Talk { framer, voice, timer: Timer::default(), rest: Vec::new(), held: 0 }
     }
 
     /// Takes what was read.
@@ -79,8 +82,32 @@ impl Talk {
             }
         }
         self.framer.read(now, data);
+        self.carry_out(shared, conn, now, data)
+    }
+
+    /// Goes on with what was read but not carried out yet.
+    pub(super) fn go_on(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        let rest = std::mem::take(&mut self.rest);
+        self.carry_out(shared, conn, shared.now(), &rest)
+    }
+
+    /// Whether something was read that isn't carried out yet: nothing more is read before it is.
+    pub(super) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Takes the messages of `data` until its end, or until it is time for others: the private queue is full, or many
+    /// commands have been carried out. What remains is kept for [`go_on`](Self::go_on).
+    fn carry_out(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        data: &[u8],
+    ) -> Verdict {
         let mut verdict = Verdict::GoOn;
         let mut input = data;
+        self.voice.commands = 0;
         while let Some(frame) = self.framer.next(now, &mut input) {
             verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
@@ -88,6 +115,15 @@ impl Talk {
             }
             if let Some(framing) = self.voice.session.framing_asked() {
                 self.framer.switch(framing);
+            }
+            if self.voice.commands > 0 {
+                if self.voice.out.len() >= REPLIES_BYTES {
+                    self.voice.flush(shared, conn);
+                }
+                if self.voice.commands >= TURN_COMMANDS || conn.is_full() {
+                    self.rest = input.to_vec();
+                    break;
+                }
             }
         }
         self.after(shared, conn, now);
@@ -104,8 +140,13 @@ impl Talk {
 
     /// The end of the stream: what is unfinished is a message.
     pub(super) fn finish(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        while self.has_rest() {
+            let verdict = self.go_on(shared, conn);
+            if verdict != Verdict::GoOn {
+                return verdict;
+            }
+        }
         let verdict = self.drain(shared, conn, shared.now(), Framer::finish);
-        shared.pool.update(conn, &mut self.held, 0);
         self.voice.flush(shared, conn);
         verdict
     }
@@ -127,6 +168,11 @@ impl Talk {
             }
         }
         Verdict::GoOn
+    }
+
+    /// This client says nothing more: the pool of unfinished bytes forgets it.
+    pub(super) fn fall_silent(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        shared.pool.update(conn, &mut self.held, 0);
     }
 
     /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was
@@ -173,10 +219,10 @@ impl Voice {
         if let Some((look, echo)) = self.session.look_changed() {
             // What was said before is in the old look, the reply in the new.
             let reply = self.out.split_off(before);
-            self.flush(shared, conn);
-            shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Look(look, echo)));
+            self.queue(shared, conn, Item::Look(look, echo));
             self.out = reply;
         }
+        self.commands += usize::from(!matches!(step, Step::Speak(_)));
         match step {
             Step::Nothing => {}
             Step::Speak(body) => {
@@ -207,7 +253,6 @@ impl Voice {
         if appended.wake {
             shared.said(conn.worker, &self.room);
         }
-        self.pressed = appended.pressed;
         let room = &self.room;
         self.session.spoke(
             || Position { epoch: room.tail.with(|log| log.epoch()), seq: appended.seq },
@@ -241,9 +286,14 @@ impl Voice {
     pub(super) fn flush(&mut self, shared: &Shared, conn: &Arc<Conn>) {
         if !self.out.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut self.out));
-            conn.claim(bytes.len());
-            shared.posts.to(conn, Mail::Private(Arc::clone(conn), Item::Bytes(bytes)));
+            send(shared, conn, Item::Bytes(bytes));
         }
+    }
+
+    /// Something that is served in its place among the replies.
+    pub(super) fn queue(&mut self, shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
+        self.flush(shared, conn);
+        send(shared, conn, item);
     }
 
     /// A reply.
@@ -275,11 +325,15 @@ impl Voice {
     }
 
     /// Whether reading is to wait: everyone else in the room is too far behind.
-    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
-        self.pressed = self.pressed
-            && self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone());
-        self.pressed
+    pub(super) fn must_wait(&self, conn: &Conn, cx: &Context<'_>) -> bool {
+        self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone())
     }
+}
+
+/// Puts an item into the member's own private queue: there is always room, but its reader stops when it is full.
+fn send(shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
+    conn.claim(item.cost());
+    shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
 }
 
 /// A time since the hub began in microseconds: 584 000 years fit.

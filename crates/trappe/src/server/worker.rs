@@ -20,10 +20,10 @@ use trappe_core::{
 };
 
 use super::{
-    Shared, accept,
+    RELIEF, Shared, accept,
     conn::{Conn, Stage},
-    mail::Mail,
-    pump::Pump,
+    mail::{Act, Mail},
+    pump::{Pump, Slot},
     reader::Reader,
 };
 use crate::net::sink::Sink;
@@ -140,7 +140,8 @@ impl Worker {
         let silence = self.silent.front().map(|(due, _)| due.saturating_sub(now));
         let expiry = (!self.pump.ending.is_empty()).then_some(EXPIRY);
         let close = self.close_by.map(|by| by.saturating_duration_since(Instant::now()));
-        [silence, expiry, close].into_iter().flatten().min()
+        let relief = self.shared.is_over().then_some(RELIEF);
+        [silence, expiry, close, relief].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {
@@ -166,22 +167,7 @@ impl Worker {
                     self.pump.enter(id, &room, at);
                 }
             }
-            Mail::Private(conn, item) => {
-                if let Some((id, slot)) = self.pump.slot(&conn) {
-                    slot.cursor.push(item);
-                    self.pump.urge(id);
-                }
-            }
-            Mail::Direct { to, from, text, reserved } => {
-                if let Some((id, slot)) = self.pump.slot(&to) {
-                    let mut out = Vec::with_capacity(reserved);
-                    slot.cursor.look().direct(&mut out, &from, &text);
-                    to.claim(out.len());
-                    to.release(reserved);
-                    slot.cursor.push(Item::Bytes(out.into()));
-                    self.pump.urge(id);
-                }
-            }
+            Mail::Private(conn, item) => self.private(&conn, item),
             Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
             Mail::Finish(conn, end, farewell) => {
                 if let Some((id, _)) = self.pump.slot(&conn) {
@@ -210,6 +196,22 @@ impl Worker {
                 self.report_last_read();
             }
             Mail::Close => self.close(),
+        }
+    }
+
+    fn private(&mut self, conn: &Arc<Conn>, item: Item<Act>) {
+        match self.pump.slot(conn) {
+            Some((id, slot)) if !slot.dead => {
+                slot.cursor.push(item);
+                self.pump.urge(id);
+            }
+            // Nobody will read it; but its reader, if there still is one, goes on to the end.
+            _ => {
+                conn.release(item.cost());
+                if let Item::Act(act) = item {
+                    self.pump.cancel(conn.number(), &act);
+                }
+            }
         }
     }
 
@@ -255,7 +257,10 @@ impl Worker {
         let mut admitted = false;
         while self.silent.front().is_some_and(|(due, _)| *due <= now) {
             let Some((_, conn)) = self.silent.pop_front() else { break };
-            if conn.stage() != Stage::Silent || self.pump.slot(&conn).is_none() {
+            let leaving = |slot: &Slot| slot.reader_gone || slot.ending.is_some();
+            if conn.stage() != Stage::Silent
+                || self.pump.slot(&conn).is_none_or(|(_, slot)| leaving(slot))
+            {
                 continue;
             }
             admitted = true;
@@ -277,8 +282,9 @@ impl Worker {
     fn refuse(&mut self, conn: &Arc<Conn>, bytes: Bytes) {
         if let Some((id, slot)) = self.pump.slot(conn) {
             if !slot.wrote && !bytes.is_empty() {
-                conn.claim(bytes.len());
-                slot.cursor.push(Item::Bytes(bytes));
+                let item = Item::Bytes(bytes);
+                conn.claim(item.cost());
+                slot.cursor.push(item);
             }
             let end = slot.cursor.at();
             self.pump.finish(id, end, Bytes::new());

@@ -86,7 +86,7 @@ fn a_console_that_is_gone_ends_nothing() {
 #[test]
 fn a_stuck_console_delays_nobody_and_tells_how_many_lines_it_lost() {
     const LINES: usize = 6000;
-    let (_server, mut console, port) = start_unread(&["--lag", "256KiB,8MiB"]);
+    let (_server, mut console, port) = start_unread(&["--lag", "512KiB,8MiB"]);
     let (mut talker, mut listener) = (Peer::member(port), Peer::member(port));
     let padding = "x".repeat(1000);
     for number in 1..=LINES {
