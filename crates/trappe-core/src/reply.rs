@@ -174,7 +174,7 @@ pub fn why(look: Look, out: &mut Vec<u8>, facts: &Why) {
     ];
     let mut line = say(lang, "why-one", &args);
     if facts.refused > 0 {
-        line.push_str(" ; ");
+        line.push_str(if lang == Lang::Fr { " ; " } else { "; " });
         line.push_str(&say(lang, "why-refused", &[("count", facts.refused.into())]));
     }
     look.notice(out, &line);

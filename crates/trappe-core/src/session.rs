@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    command::{self, COMMANDS, CommandHelp, Format, Parsed, Request},
+    command::{self, COMMANDS, CommandHelp, Format, Lang, Parsed, Request},
     encode::{Look, escape::looks_like},
     framing::{End, Frame, Framing},
     message::{Author, Position},
@@ -216,7 +216,8 @@ impl Session {
             .alias
             .map(|alias| say(lang, "help-also", &[("alias", format!("/{alias}").as_str().into())]));
         let also = also.map(|also| format!(" ({also})")).unwrap_or_default();
-        self.look.notice(out, &format!("{} : {what}{also}", entry.usage));
+        let colon = if lang == Lang::Fr { " :" } else { ":" };
+        self.look.notice(out, &format!("{}{colon} {what}{also}", entry.usage));
     }
 
     fn relook(&mut self, change: impl FnOnce(&mut Look)) {

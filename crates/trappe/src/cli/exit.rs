@@ -1,4 +1,4 @@
-//! How the process ends: every exit code of the program.
+//! How the process ends: every exit code of the program but 70, with which a server ends whose pump panicked.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! The client's side of a connection, for whoever speaks to a hub: where it is ([`address`]) and how to get there ([`connect`]).
+//! The client's side of a connection, for whoever speaks to a hub: where it is ([`mod@address`]) and how to get there
+//! ([`mod@connect`]).
 
 pub mod address;
 pub mod connect;

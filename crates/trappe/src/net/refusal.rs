@@ -22,6 +22,7 @@ pub(crate) fn of(guess: Guess, remote: bool, port: u16, look: Look) -> Bytes {
             say(look.lang, id, &[("port", Value::Number(u64::from(port)))])
         }
     };
+    let code = |own: &'static str| if remote { "local-only" } else { own };
     let mut out = Vec::new();
     match guess {
         Guess::Tls => out.extend_from_slice(TLS_ALERT),
@@ -34,11 +35,11 @@ pub(crate) fn of(guess: Guess, remote: bool, port: u16, look: Look) -> Bytes {
             );
             out.extend_from_slice(head.as_bytes());
         }
-        Guess::Http2 => look.error(&mut out, "not-http2", &sentence("not-http2")),
-        Guess::Ssh => look.error(&mut out, "not-ssh", &sentence("not-ssh")),
+        Guess::Http2 => look.error(&mut out, code("not-http2"), &sentence("not-http2")),
+        Guess::Ssh => look.error(&mut out, code("not-ssh"), &sentence("not-ssh")),
         Guess::Mqtt => {
             out.extend_from_slice(MQTT_CONNACK);
-            look.error(&mut out, "not-mqtt", &sentence("not-mqtt"));
+            look.error(&mut out, code("not-mqtt"), &sentence("not-mqtt"));
         }
         Guess::More | Guess::Raw => {}
     }

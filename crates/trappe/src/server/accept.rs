@@ -55,5 +55,8 @@ fn refuse_full(shared: &Shared, stream: &TcpStream) {
     look.error(&mut out, "full", &say(look.lang, "full-descriptors", &[]));
     // It is refused anyway: whether it hears why is up to it.
     let _unheard = socket2::SockRef::from(stream).send(&out);
-    tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", shared.files.into())]));
+    if shared.first_in_a_minute(&shared.full_logged_us) {
+        let limit = shared.files.into();
+        tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", limit)]));
+    }
 }

@@ -83,6 +83,8 @@ struct Shared {
     /// What all rooms' batches take.
     ledger: Arc<AtomicUsize>,
     relieved_us: AtomicU64,
+    /// When the log last said that the limit of open files is reached.
+    full_logged_us: AtomicU64,
     /// When each refused address was last named on the console.
     refused: Mutex<BTreeMap<IpAddr, Duration>>,
     panics: AtomicUsize,
@@ -169,6 +171,17 @@ impl Shared {
         } else {
             tracing::warn!("{sentence}");
         }
+    }
+
+    /// Whether `last` is a minute ago, or never was; then it is now.
+    fn first_in_a_minute(&self, last: &AtomicU64) -> bool {
+        let now = talk::micros(self.now()).max(1);
+        let before = last.load(Relaxed);
+        let due = before == 0 || now - before >= talk::micros(REFUSAL_NOTICE);
+        if due {
+            last.store(now, Relaxed);
+        }
+        due
     }
 
     /// Whether all rooms together keep more than they may.

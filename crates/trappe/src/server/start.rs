@@ -286,6 +286,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
         lag_total_bytes: config.lag_total_bytes,
         ledger,
         relieved_us: AtomicU64::new(0),
+        full_logged_us: AtomicU64::new(0),
         refused: Mutex::new(BTreeMap::new()),
         panics: AtomicUsize::new(0),
         reading: AtomicUsize::new(0),
