@@ -36,8 +36,6 @@ pub(crate) struct Conn {
     evicted: AtomicBool,
     /// Its number once it is a member, 0 before.
     number: AtomicU64,
-    /// One past the log index of the last record that it authored.
-    pub(crate) own_until: AtomicU64,
     /// Bytes in its private queue, or under way to it.
     queued: AtomicUsize,
     /// Messages of others that it missed because it read too slowly.
@@ -82,7 +80,6 @@ impl Conn {
             stage: AtomicU8::new(Stage::Silent as u8),
             evicted: AtomicBool::new(false),
             number: AtomicU64::new(0),
-            own_until: AtomicU64::new(0),
             queued: AtomicUsize::new(0),
             missed: AtomicU64::new(0),
             rejected: AtomicU32::new(0),

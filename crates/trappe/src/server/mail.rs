@@ -27,6 +27,9 @@ pub(crate) enum Mail {
     Accepted(std::net::TcpStream, SocketAddr),
     /// Something was said in a room, for the first time since its last seal.
     Said(Arc<Room>),
+    /// One past the log index of the last record that a member authored. Left in the same turn of the worker as the
+    /// append, so that the pump reads it before the batch can be written.
+    Spoke(Arc<Conn>, u64),
     /// A batch of a room that has members on this worker.
     Batch(Arc<Room>, Arc<Batch>),
     /// The worker gets its first member of a room: what the log kept, and where it goes on.

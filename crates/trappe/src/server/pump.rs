@@ -38,6 +38,8 @@ pub(super) struct Slot {
     pub(super) conn: Arc<Conn>,
     pub(super) sink: Sink,
     pub(super) cursor: Cursor<Act>,
+    /// Here too, since it is looked at for each write: the connection itself would be one more line of cache.
+    pub(super) own: Own,
     /// The room that it reads, by id, and where it stands among that room's members here.
     pub(super) room: Option<(u32, u32)>,
     /// A write would block: wait for the kernel.
@@ -136,6 +138,7 @@ impl Pump {
             conn: Arc::clone(&conn),
             sink,
             cursor,
+            own: Own { number: 0, until: 0 },
             room: None,
             armed: false,
             half_counted: 0,
@@ -328,14 +331,17 @@ impl Pump {
             if slot.dead {
                 return Visit::Left;
             }
-            let own = Own { number: slot.conn.number(), until: slot.conn.own_until.load(Relaxed) };
+            let own = slot.own;
             let shard = match slot.room {
                 Some((room, _)) => self.shards.get_mut(&room),
                 None => None,
             };
             let view = shard.as_ref().map_or(&self.empty, |s| &s.view);
             let next = slot.cursor.next(view);
-            slot.conn.release(slot.cursor.released());
+            let released = slot.cursor.released();
+            if released > 0 {
+                slot.conn.release(released);
+            }
             let written = match next {
                 Next::Idle => {
                     if let Some(shard) = shard {

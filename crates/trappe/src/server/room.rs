@@ -76,7 +76,7 @@ impl Room {
         Arc::new_cyclic(|me| Room { id, name, tail, ledger, me: me.clone() })
     }
 
-    /// Appends for a member: fixes the order, and remembers the record as the member's own.
+    /// Appends for a member: fixes the order. The member's pump is to be told, by [`Mail::Spoke`], which record is its own.
     pub(crate) fn append(
         &self,
         posts: &Posts,
@@ -86,17 +86,7 @@ impl Room {
         kind: Kind,
         body: &[u8],
     ) -> Appended {
-        let appended = self.tail.append(
-            &Publisher(self, posts),
-            now_us,
-            author.clone(),
-            kind,
-            body,
-            conn.worker,
-        );
-        // The pump of this member runs on this same thread: it can't come between the append and this.
-        conn.own_until.store(appended.index + 1, std::sync::atomic::Ordering::Relaxed);
-        appended
+        self.tail.append(&Publisher(self, posts), now_us, author.clone(), kind, body, conn.worker)
     }
 
     /// Appends a notice that is nobody's own, and publishes it at once.

@@ -49,6 +49,7 @@ impl Pump {
         let shard = self.shards.get_mut(&room.id).expect("a room's view comes before its members");
         let slot = &mut self.slots[id as usize];
         slot.cursor.enter(&shard.view, at, seq);
+        slot.own.number = slot.conn.number();
         slot.room = Some((
             room.id,
             u32::try_from(shard.members.len()).expect("bounded by the descriptors"),

@@ -53,6 +53,8 @@ pub(super) struct Voice {
     suspect: bool,
     /// Commands since others had their turn.
     commands: usize,
+    /// One past the last record of its own, while the pump doesn't know of it.
+    own_until: u64,
 }
 
 impl Talk {
@@ -65,6 +67,7 @@ impl Talk {
             out: Vec::new(),
             suspect: suspect.is_some(),
             commands: 0,
+            own_until: 0,
         };
         let mut framer = Framer::new(look.framing, message_bytes);
         framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
@@ -250,6 +253,7 @@ impl Voice {
             Kind::Speech,
             body,
         );
+        self.own_until = appended.index + 1;
         if appended.wake {
             shared.said(conn.worker, &self.room);
         }
@@ -261,9 +265,10 @@ impl Voice {
     }
 
     /// A notice in the member's room that it doesn't get itself.
-    pub(super) fn notice(&self, shared: &Shared, conn: &Conn, now: Duration, kind: Kind) {
+    pub(super) fn notice(&mut self, shared: &Shared, conn: &Conn, now: Duration, kind: Kind) {
         let appended =
             self.room.append(&shared.posts, micros(now), conn, &self.session.author, kind, &[]);
+        self.own_until = appended.index + 1;
         if appended.wake {
             shared.said(conn.worker, &self.room);
         }
@@ -282,8 +287,12 @@ impl Voice {
         self.session.greet(|| (room.name.to_string(), room.position()), &mut self.out);
     }
 
-    /// The replies so far go into the private queue.
+    /// The replies so far go into the private queue; the pump learns which records are the member's own.
     pub(super) fn flush(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        if self.own_until > 0 {
+            let until = std::mem::take(&mut self.own_until);
+            shared.posts.workers[conn.worker].leave(Mail::Spoke(Arc::clone(conn), until));
+        }
         if !self.out.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut self.out));
             send(shared, conn, Item::Bytes(bytes));

@@ -15,7 +15,10 @@ use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 use trappe_core::{
     encode::Look,
     limits::{EXPIRY, SILENCE},
-    room::{cursor::Item, view::View},
+    room::{
+        cursor::{Item, Own},
+        view::View,
+    },
     words::say,
 };
 
@@ -157,6 +160,11 @@ impl Worker {
                 Err(error) => tracing::warn!(%peer, %error, "can't register a connection: closed"),
             },
             Mail::Said(room) => room.seal(&self.shared.posts, self.pump.worker),
+            Mail::Spoke(conn, until) => {
+                if let Some((_, slot)) = self.pump.slot(&conn) {
+                    slot.own = Own { number: conn.number(), until };
+                }
+            }
             Mail::Batch(room, batch) => self.pump.batch(&room, batch),
             Mail::View(room, kept, end) => {
                 let epoch = room.tail.with(|log| log.epoch());
