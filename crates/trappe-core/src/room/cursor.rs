@@ -101,7 +101,8 @@ pub struct Cursor<A> {
     farewell: Option<Box<Bytes>>,
     look: Look,
     echo: bool,
-    released: usize,
+    /// Room in the queue that is free again; a queue is bounded far below 4 GiB.
+    released: u32,
 }
 
 impl<A> Cursor<A> {
@@ -229,7 +230,7 @@ impl<A> Cursor<A> {
             self.private = None;
             return None;
         };
-        self.released += item.cost();
+        self.released += small(item.cost());
         match item {
             Item::Bytes(bytes) => {
                 self.half = Some(Box::new(join(bytes, private, &mut self.released)));
@@ -273,7 +274,7 @@ impl<A> Cursor<A> {
                 let Some(notice) = gap_notice(self.look, view, &mut self.gap, self.at) else {
                     return Some(Next::Act(act));
                 };
-                self.released -= ITEM_BYTES;
+                self.released -= small(ITEM_BYTES);
                 private.items.push_front(Item::Act(act));
                 self.half = Some(notice);
             }
@@ -287,7 +288,7 @@ impl<A> Cursor<A> {
         let Some(private) = self.private.take() else { return Vec::new() };
         let mut acts = Vec::new();
         for item in private.items {
-            self.released += item.cost();
+            self.released += small(item.cost());
             if let Item::Act(act) = item {
                 acts.push(act);
             }
@@ -369,12 +370,16 @@ impl<A> Cursor<A> {
 
     /// Bytes that have left the private queue since this was last asked: their place is free again.
     pub fn released(&mut self) -> usize {
-        mem::take(&mut self.released)
+        mem::take(&mut self.released) as usize
     }
 }
 
+fn small(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a private queue is bounded far below 4 GiB")
+}
+
 /// Replies that stand one after the other are one write.
-fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut usize) -> Bytes {
+fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut u32) -> Bytes {
     if !matches!(private.items.front(), Some(Item::Bytes(_))) {
         return first;
     }
@@ -384,7 +389,7 @@ fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut usize) -> Byte
         else {
             break;
         };
-        *released += ITEM_BYTES + bytes.len();
+        *released += small(ITEM_BYTES + bytes.len());
         joined.extend_from_slice(&bytes);
     }
     joined.into()
