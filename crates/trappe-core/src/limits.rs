@@ -110,7 +110,9 @@ pub const READ_BYTES: usize = 64 << 10;
 /// Connections that wait to be accepted (the kernel's somaxconn may cut it).
 pub const BACKLOG: i32 = 16_384;
 /// Accepted connections in one go of an acceptor.
-pub const ACCEPT_BURST: usize = 64;
+pub const ACCEPT_BURST: usize = 256;
+/// The least time between two of them.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
 /// How long an acceptor rests at the file limit.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 

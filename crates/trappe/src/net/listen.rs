@@ -4,15 +4,16 @@ use std::{
     fs::File,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::sleep};
 use trappe_core::limits::{
-    ACCEPT_BURST, ACCEPT_REST, BACKLOG, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES,
+    ACCEPT_BURST, ACCEPT_PAUSE, ACCEPT_REST, BACKLOG, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL,
+    KEEPALIVE_PROBES,
 };
 
 /// Binds one listener. What is set here, accepted sockets inherit: no Nagle, keepalive.
@@ -73,7 +74,8 @@ pub(crate) fn raise_file_limit() -> u64 {
 }
 
 /// Accepts for ever, giving each connection to `take`. At the limit of open files a spare descriptor serves to accept one
-/// and give it to `refuse`, then it rests: the listener goes on being ready, and must not be spun on.
+/// and give it to `refuse`, then it rests: the listener goes on being ready, and must
+/// not be spun on.
 pub(crate) async fn accept(
     listener: tokio::net::TcpListener,
     mut take: impl FnMut(TcpStream, SocketAddr),
@@ -81,24 +83,29 @@ pub(crate) async fn accept(
 ) {
     let mut spare = File::open("/dev/null").ok();
     loop {
+        let mut next = listener.accept().await;
         for _ in 0..ACCEPT_BURST {
-            match listener.accept().await {
+            match next {
                 Ok((stream, peer)) => take(stream, peer),
                 Err(error) if is_limit(&error) => {
                     drop(spare.take());
                     // What waits is taken at once; if nothing does, the next turn is soon enough.
-                    let waiting = std::pin::pin!(listener.accept());
-                    if let Poll::Ready(Ok((stream, _))) = poll_once(waiting) {
+                    if let Poll::Ready(Ok((stream, _))) = poll_once(pin!(listener.accept())) {
                         refuse(&stream);
                     }
                     spare = File::open("/dev/null").ok();
-                    tokio::time::sleep(ACCEPT_REST).await;
+                    sleep(ACCEPT_REST).await;
                 }
                 // The connection was gone before it was accepted: the next one.
                 Err(_) => {}
             }
+            match poll_once(pin!(listener.accept())) {
+                Poll::Ready(accepted) => next = accepted,
+                Poll::Pending => break,
+            }
         }
-        tokio::task::yield_now().await;
+        // In a rush, whoever comes within this time is accepted together: a wake-up for each costs more than the rest.
+        sleep(ACCEPT_PAUSE).await;
     }
 }
 
