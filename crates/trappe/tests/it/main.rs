@@ -20,6 +20,7 @@ mod foreign;
 mod formats;
 mod framings;
 mod history;
+mod hostile;
 mod remote;
 mod rooms;
 mod rude;
