@@ -69,6 +69,7 @@ impl Pump {
         let Some((room, place)) = slot.room.take() else { return };
         let number = slot.conn.number();
         let behind = std::mem::take(&mut slot.behind);
+        slot.conn.behind_at.store(u64::MAX, Relaxed);
         let shard = self.shards.get_mut(&room).expect("a member's room has a shard");
         shard.members.swap_remove(place as usize);
         shard.behind -= usize::from(behind);
