@@ -99,6 +99,22 @@ const PEERS: &[Known] = &[
     },
 ];
 
+/// How trappe is started in raw format …
+const RAW: &[&str] = &[
+    "server",
+    "--host",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--quiet",
+    "--workers",
+    "1",
+    "--format",
+    "raw",
+];
+/// … and in text, its default.
+const TEXT: &[&str] = RAW.split_at(RAW.len() - 2).0;
+
 /// trappe in both formats, then every peer that is installed, in this order.
 pub(super) fn installed(trappe: &Path) -> Vec<Peer> {
     let ours = |name, arguments| Peer {
@@ -109,31 +125,7 @@ pub(super) fn installed(trappe: &Path) -> Vec<Peer> {
         says_port: true,
         members_max: usize::MAX,
     };
-    let raw = &[
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--quiet",
-        "--workers",
-        "1",
-        "--format",
-        "raw",
-    ];
-    let text = &[
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--quiet",
-        "--workers",
-        "1",
-        "--format",
-        "text",
-    ];
-    let mut peers = vec![ours(super::REFERENCE, raw), ours("trappe-text", text)];
+    let mut peers = vec![ours(super::REFERENCE, RAW), ours("trappe-text", TEXT)];
     for known in PEERS {
         let named = std::env::var_os(known.variable).map(PathBuf::from);
         if let Some(program) = named.or_else(|| find_command(known.command)) {

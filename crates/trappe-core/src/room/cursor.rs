@@ -149,12 +149,6 @@ impl<A> Cursor<A> {
         self.look
     }
 
-    /// Whether anything but records is due.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.half.is_none() && self.private.is_none() && self.gap == 0
-    }
-
     /// The log index up to which everything has been written.
     #[must_use]
     pub fn at(&self) -> u64 {
@@ -300,10 +294,16 @@ impl<A> Cursor<A> {
     #[must_use]
     pub fn runs<'v>(&self, view: &'v View, own: Own) -> Runs<'v> {
         if let Some(replay) = self.private.as_ref().and_then(|p| p.replay.as_ref()) {
-            return view.runs(replay.at, replay.to, self.look.key().without_notices(), 0);
+            return view.runs(replay.at, replay.to, self.key(), 0);
         }
         let skip = if !self.echo && own.until > self.at { own.number } else { 0 };
-        view.runs(self.at, self.end, self.look.key(), skip)
+        view.runs(self.at, self.end, self.key(), skip)
+    }
+
+    /// The encoding that is being written: what was asked for again has no notices.
+    fn key(&self) -> Key {
+        let replaying = self.private.as_ref().is_some_and(|p| p.replay.is_some());
+        if replaying { self.look.key().without_notices() } else { self.look.key() }
     }
 
     /// [`Cursor::runs`] were empty: what is ahead is not for this member.
@@ -324,8 +324,7 @@ impl<A> Cursor<A> {
 
     /// `n` bytes of the runs have been written; the rest of a record that is cut is remembered as half written.
     pub fn written(&mut self, view: &View, own: Own, mut n: usize) {
-        let replaying = self.private.as_ref().is_some_and(|p| p.replay.is_some());
-        let key = if replaying { self.look.key().without_notices() } else { self.look.key() };
+        let key = self.key();
         let mut at = None;
         for run in self.runs(view, own) {
             if n == 0 {

@@ -213,8 +213,10 @@ impl Reader {
     fn hang_up(&mut self) {
         match &mut self.state {
             State::Talking(talk) => {
-                if talk.finish(&self.shared, &self.conn) == Verdict::Http {
-                    return self.judged(Verdict::Http);
+                let verdict = talk.finish(&self.shared, &self.conn);
+                if verdict != Verdict::GoOn {
+                    // Its last message was a goodbye, or no speech at all: it has left already.
+                    return self.judged(verdict);
                 }
             }
             State::Sniffing(sniffing) => {

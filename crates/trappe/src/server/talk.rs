@@ -76,6 +76,10 @@ impl Talk {
 
     /// Takes what was read.
     pub(super) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
+        let verdict = self.catch_up(shared, conn);
+        if verdict != Verdict::GoOn {
+            return verdict;
+        }
         let now = shared.now();
         // What was due before this read came is not glued to it.
         if self.framer.deadline().is_some_and(|due| due <= now) {
@@ -92,6 +96,15 @@ impl Talk {
     pub(super) fn go_on(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let rest = std::mem::take(&mut self.rest);
         self.carry_out(shared, conn, shared.now(), &rest)
+    }
+
+    /// Carries out all that was read, however much that is: something that came after it is due now.
+    fn catch_up(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        let mut verdict = Verdict::GoOn;
+        while verdict == Verdict::GoOn && self.has_rest() {
+            verdict = self.go_on(shared, conn);
+        }
+        verdict
     }
 
     /// Whether something was read that isn't carried out yet: nothing more is read before it is.
@@ -143,13 +156,10 @@ impl Talk {
 
     /// The end of the stream: what is unfinished is a message.
     pub(super) fn finish(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
-        while self.has_rest() {
-            let verdict = self.go_on(shared, conn);
-            if verdict != Verdict::GoOn {
-                return verdict;
-            }
+        let mut verdict = self.catch_up(shared, conn);
+        if verdict == Verdict::GoOn {
+            verdict = self.drain(shared, conn, shared.now(), Framer::finish);
         }
-        let verdict = self.drain(shared, conn, shared.now(), Framer::finish);
         self.voice.flush(shared, conn);
         verdict
     }

@@ -208,3 +208,13 @@ fn commands_of_later_versions_say_that_they_are_not_there_yet() {
         assert!(error.starts_with("! not-yet "), "{command}: {error}");
     }
 }
+
+#[test]
+fn a_quit_that_only_the_end_of_the_stream_ends_is_answered_with_the_goodbye() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut peer = hub.member();
+    peer.send("/quit");
+    peer.finish();
+    let last = peer.last_lines();
+    assert!(last.iter().any(|line| line.starts_with("* au revoir")), "{last:?}");
+}

@@ -113,3 +113,17 @@ fn who_connects_after_the_signal_is_not_taken_in() {
     }
     assert_eq!(hub.ended_within(AT_MOST).code, Some(0));
 }
+
+#[test]
+fn more_commands_than_one_turn_takes_are_carried_out_before_what_comes_after_them() {
+    let hub = Hub::start(&["--quiet"]);
+    let (mut witness, mut talker) = (hub.member(), hub.member());
+    let commands = "/ping\n".repeat(500);
+    let all: Vec<String> = (0..60).map(|n| format!("{commands}mot {n}\n")).collect();
+    talker.send(all.concat());
+    hub.signal("TERM");
+    let said: Vec<String> =
+        witness.last_lines().into_iter().filter(|line| line.starts_with('<')).collect();
+    let wanted: Vec<String> = (0..60).map(|n| format!("<client-2> mot {n}")).collect();
+    assert_eq!(said, wanted, "what had arrived was accepted, and is said in order");
+}
