@@ -5,6 +5,7 @@
     reason = "talking to a developer's terminal is this tool's job"
 )]
 
+mod autobahn;
 mod bench;
 mod cargo_test;
 mod packages;
@@ -28,6 +29,8 @@ Commands
                         that the end-to-end tests need when it may (root, or sudo without a password)
   ci                    the same with CI=true: a missing tool is a failure, not a skip
   tidy                  file lengths, module docs, sleeps in tests, unused limits, … (CONTRIBUTING.md)
+  autobahn [--quick]    the WebSocket cases of the Autobahn suite (python3 with venv, pip); --quick without
+                        the large messages, as in test
   bench [--only A,B] [--reps N] [--secs S]
                         alternated comparison with whichever of nats-server, redis-server, mosquitto and
                         ncat are installed; $NATS_SERVER, $REDIS_SERVER, $MOSQUITTO, $NCAT name others
@@ -84,6 +87,10 @@ fn dispatch(command: &str, options: &[String]) -> Result<bool, Failure> {
             Ok(test::run(&Workspace::find()?, &test::Options { install: true, ci: true }))
         }
         "tidy" if options.is_empty() => Ok(tidy::run(&Workspace::find()?)?),
+        "autobahn" => {
+            let options = autobahn::Options::parse(options).map_err(Failure::Usage)?;
+            Ok(autobahn::run(&Workspace::find()?, options)?)
+        }
         "bench" => {
             let options = bench::Options::parse(options).map_err(Failure::Usage)?;
             Ok(bench::run(&Workspace::find()?, &options)?)

@@ -18,6 +18,8 @@ const TOOLS: &[Tool] = &[
     Tool { command: "socat", package: "socat" },
     Tool { command: "telnet", package: "telnet" },
     Tool { command: "ip", package: "iproute2" },
+    Tool { command: "promtool", package: "prometheus" },
+    Tool { command: "chromium", package: "chromium" },
 ];
 
 /// How long a package manager may take before it is given up.

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{cargo_test, packages, run, tidy};
+use crate::{autobahn, cargo_test, packages, run, tidy};
 
 /// What was typed after `test`.
 pub(crate) struct Options {
@@ -92,6 +92,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
             "--show-output",
         ];
         tests(cargo(&arguments).env("RUSTFLAGS", "--cfg shuttle"))
+    });
+    step("autobahn", &|| {
+        let quick = autobahn::Options { quick: true };
+        Ok(match autobahn::check(workspace, quick)? {
+            autobahn::Verdict::Ran { ok, words } => Done { tally: Tally::one(ok), words },
+            autobahn::Verdict::Absent(why) if options.ci => {
+                Done { tally: Tally::one(false), words: why }
+            }
+            autobahn::Verdict::Absent(why) => {
+                let words = format!("skipped autobahn: {why}");
+                Done { tally: Tally::skipped(1), words }
+            }
+        })
     });
     step("tidy", &|| {
         let (tally, words) = tidy::check(workspace)?;

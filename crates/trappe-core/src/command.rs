@@ -46,8 +46,8 @@ pub enum Request {
     Msg {
         /// Whom: a name or `client-N`, as typed.
         to: Box<str>,
-        /// What; never empty.
-        text: Box<str>,
+        /// What; never empty. A command's is UTF-8, an op's may be any bytes.
+        body: Box<[u8]>,
     },
     /// To know who is in a room, as typed; without one, in the member's own.
     Who(Option<Box<str>>),
@@ -133,7 +133,7 @@ pub enum Refusal {
     },
     /// A part of the protocol that this version does not have yet.
     NotYet {
-        /// What was asked for, as it is typed: `/set`, `/format json`.
+        /// What was asked for, as it is typed: `/set`.
         what: &'static str,
     },
 }
@@ -178,7 +178,7 @@ pub const COMMANDS: &[CommandHelp] = &[
     CommandHelp { name: "rooms", alias: Some("salons"), usage: "/rooms", read: read::rooms },
     CommandHelp { name: "history", alias: Some("historique"), usage: "/history [N]", read: read::history },
     CommandHelp { name: "resume", alias: Some("reprendre"), usage: "/resume POS", read: read::resume },
-    CommandHelp { name: "format", alias: None, usage: "/format text|raw", read: read::format },
+    CommandHelp { name: "format", alias: None, usage: "/format text|raw|json", read: read::format },
     CommandHelp { name: "framing", alias: None, usage: "/framing auto|line|chunk|len32|nul", read: read::framing },
     CommandHelp { name: "lang", alias: None, usage: "/lang fr|en", read: read::lang },
     CommandHelp { name: "echo", alias: None, usage: "/echo on|off", read: read::echo },
@@ -284,8 +284,8 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// What is given back of a word that was typed.
-fn cut(given: &str) -> Box<str> {
+/// What is given back of a word that was typed: its first 64 characters, the last one an ellipsis where there are more.
+pub(crate) fn cut(given: &str) -> Box<str> {
     match given.char_indices().nth(GIVEN_CHARS) {
         None => given.into(),
         Some(_) => given.chars().take(GIVEN_CHARS - 1).chain(['…']).collect(),

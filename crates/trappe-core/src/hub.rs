@@ -1,24 +1,34 @@
-//! Who is called what, which rooms there are, who is where.
+//! Who is called what, which rooms there are, who is where, and whose place a new connection takes.
 //!
-//! Asked for arrivals, names, rooms and private messages; never for speech. `M` is what the shell keeps for a member,
-//! `R` what it keeps for a room.
+//! Asked for arrivals, names, rooms, sessions and private messages; never for speech. `M` is what the shell keeps for a
+//! connection, `R` what it keeps for a room, `S` what it keeps for a session.
+//!
+//! A member is a number, which never comes again. It is in none, one or many rooms, and may have a session: then its
+//! number and its name are kept for a while when its connection ends, and a later connection becomes this member by
+//! [`Hub::take_over`]. Meanwhile it is *away*: nobody finds it, it is in no room and isn't counted, and nobody else gets
+//! its name.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    limits::{LISTED, MEMBERS, NOTICES_MEMBERS_BACK, NOTICES_MEMBERS_MAX, ROOM_EMPTY, ROOMS},
+    limits::{LISTED, MEMBERS, ROOMS_OF_MEMBER},
     message::Author,
     name::{Folded, Name, free_variant, number_of},
 };
+
+mod places;
+mod rooms;
+mod sessions;
+
+use places::Places;
+use rooms::Rooms;
+use sessions::Sessions;
 
 /// Why the hub can't do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
-    /// Somebody else bears that name; a free one like it, if one was found.
+    /// Somebody else bears that name, or it is kept for somebody; a free one like it, if one was found.
     #[error("the name is taken")]
     NameTaken {
         /// A name that is free.
@@ -27,9 +37,15 @@ pub enum HubError {
     /// There are [`MEMBERS`] members.
     #[error("the hub is full")]
     MembersFull,
-    /// There are [`ROOMS`] rooms, and none of them is empty.
+    /// There are [`ROOMS`](crate::limits::ROOMS) rooms, and none of them is empty.
     #[error("there are too many rooms")]
     RoomsFull,
+    /// The member is in [`ROOMS_OF_MEMBER`] rooms.
+    #[error("the member is in too many rooms")]
+    TooManyRooms,
+    /// No member has that number any more: it left, or became another one by [`Hub::take_over`].
+    #[error("the member has gone")]
+    Gone,
 }
 
 /// What the hub knows of one member.
@@ -37,20 +53,63 @@ pub enum HubError {
 pub struct Member<M> {
     /// The name that it took.
     pub name: Option<Name>,
-    /// What the shell keeps for it.
+    /// What the shell keeps for its present connection.
     pub handle: M,
-    room: u32,
+    places: Places,
 }
 
-#[derive(Debug)]
-struct Room<R> {
-    name: Name,
-    handle: R,
-    members: BTreeSet<u64>,
-    /// Too many members for notices.
-    hushed: bool,
-    /// Since when nobody has been here.
-    empty_since: Option<Duration>,
+/// A member went to a room, and is in no other.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Went<R> {
+    /// The rooms that it left: their numbers, and what the shell keeps for them.
+    pub from: Vec<(u32, R)>,
+    /// The room that it is in now.
+    pub to: (u32, R),
+    /// It wasn't in that room before.
+    pub is_new: bool,
+    /// How many members are there.
+    pub count: usize,
+}
+
+/// A member is in one room more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Joined<R> {
+    /// The room's number.
+    pub id: u32,
+    /// What the shell keeps for the room.
+    pub room: R,
+    /// It wasn't in that room before.
+    pub is_new: bool,
+    /// How many members are there.
+    pub count: usize,
+}
+
+/// What a member was whose connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Departed<M, R> {
+    /// The name that it bore.
+    pub name: Option<Name>,
+    /// What the shell kept for the connection.
+    pub handle: M,
+    /// The rooms that it left.
+    pub rooms: Vec<(u32, R)>,
+}
+
+/// A connection became the member of an earlier one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TakenOver<M, R, S> {
+    /// The member's number.
+    pub number: u64,
+    /// The member's name.
+    pub name: Option<Name>,
+    /// What the shell keeps for the session.
+    pub state: S,
+    /// The member's earlier connection, if it was still there: it is superseded, and departs nobody when it ends.
+    pub old: Option<M>,
+    /// The rooms that the earlier connection was in.
+    pub old_rooms: Vec<(u32, R)>,
+    /// The rooms that the new connection had been in under its own number.
+    pub by_rooms: Vec<(u32, R)>,
 }
 
 /// Names or rooms for a reply: the first of them, and how many there are.
@@ -64,101 +123,204 @@ pub struct Listed<T> {
 
 /// The hub. See the module.
 #[derive(Debug)]
-pub struct Hub<M, R> {
+pub struct Hub<M, R, S> {
+    /// Those that have a connection.
     members: BTreeMap<u64, Member<M>>,
+    /// Those that bear a name, and those for whom one is kept.
     names: BTreeMap<Folded, u64>,
-    rooms: BTreeMap<u32, Room<R>>,
-    room_ids: BTreeMap<Folded, u32>,
-    /// The empty rooms, the one that has been empty for longest first; never the lobby.
-    empty: BTreeSet<(Duration, u32)>,
+    rooms: Rooms<R>,
+    /// Beside the members, since most have none.
+    sessions: Sessions<S>,
     next_member: u64,
-    next_room: u32,
 }
 
-impl<M, R: Clone> Hub<M, R> {
+impl<M, R: Clone, S: Clone> Hub<M, R, S> {
     /// A hub with one room, its lobby, that is there for ever.
-    pub fn new(lobby: Name, handle: R) -> Hub<M, R> {
-        let mut hub = Hub {
+    pub fn new(lobby: Name, handle: R) -> Hub<M, R, S> {
+        Hub {
             members: BTreeMap::new(),
             names: BTreeMap::new(),
-            rooms: BTreeMap::new(),
-            room_ids: BTreeMap::new(),
-            empty: BTreeSet::new(),
+            rooms: Rooms::new(lobby, handle),
+            sessions: Sessions::new(),
             next_member: 1,
-            next_room: 0,
-        };
-        hub.add_room(lobby, handle);
-        hub
+        }
     }
 
-    fn add_room(&mut self, name: Name, handle: R) -> u32 {
-        let id = self.next_room;
-        self.next_room += 1;
-        self.room_ids.insert(name.folded(), id);
-        self.rooms.insert(
-            id,
-            Room { name, handle, members: BTreeSet::new(), hushed: false, empty_since: None },
-        );
-        id
-    }
-
-    /// A new member, in the lobby. `handle` is made from its number.
+    /// A new member, in no room. Returns its number, from which `handle` is made.
     ///
     /// # Errors
     /// [`HubError::MembersFull`].
-    pub fn arrive(&mut self, handle: impl FnOnce(u64) -> M) -> Result<(u64, R), HubError> {
+    pub fn arrive(&mut self, handle: impl FnOnce(u64) -> M) -> Result<u64, HubError> {
         if self.members.len() >= MEMBERS {
             return Err(HubError::MembersFull);
         }
         let number = self.next_member;
         self.next_member += 1;
-        self.members.insert(number, Member { name: None, handle: handle(number), room: 0 });
-        let room = self.enter(number, 0);
-        Ok((number, room))
+        let member = Member { name: None, handle: handle(number), places: Places::default() };
+        self.members.insert(number, member);
+        Ok(number)
     }
 
-    fn enter(&mut self, number: u64, id: u32) -> R {
-        let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
-        room.members.insert(number);
-        if let Some(since) = room.empty_since.take() {
-            self.empty.remove(&(since, id));
+    /// The member goes to a room, which is made by `make` from its number if there is none of that name, and leaves all
+    /// others.
+    ///
+    /// # Errors
+    /// [`HubError::RoomsFull`] or [`HubError::Gone`]; the member is then where it was.
+    pub fn go(
+        &mut self,
+        now: Duration,
+        number: u64,
+        name: &Name,
+        make: impl FnOnce(u32) -> R,
+    ) -> Result<Went<R>, HubError> {
+        let member = self.members.get_mut(&number).ok_or(HubError::Gone)?;
+        let id = self.rooms.find_or_make(name, make)?;
+        let is_new = !member.places.contains(id);
+        let old = member.places.replace(id);
+        let left = old.iter().filter(|&other| other != id);
+        let from = left.map(|other| self.rooms.exit(now, number, other)).collect();
+        let (room, count) = self.rooms.enter(number, id);
+        Ok(Went { from, to: (id, room), is_new, count })
+    }
+
+    /// The member enters a room, which is made by `make` from its number if there is none of that name, and stays in all
+    /// others.
+    ///
+    /// # Errors
+    /// [`HubError::TooManyRooms`], [`HubError::RoomsFull`] or [`HubError::Gone`]; nothing has changed then.
+    pub fn join(
+        &mut self,
+        number: u64,
+        name: &Name,
+        make: impl FnOnce(u32) -> R,
+    ) -> Result<Joined<R>, HubError> {
+        let member = self.members.get_mut(&number).ok_or(HubError::Gone)?;
+        let known = self.rooms.named(name.as_str()).map(|(id, _)| id);
+        let is_new = known.is_none_or(|id| !member.places.contains(id));
+        if is_new && member.places.len() >= ROOMS_OF_MEMBER {
+            return Err(HubError::TooManyRooms);
         }
-        room.hushed |= room.members.len() > NOTICES_MEMBERS_MAX;
-        room.handle.clone()
-    }
-
-    fn exit(&mut self, now: Duration, number: u64, id: u32) {
-        let room = self.rooms.get_mut(&id).expect("ids of rooms are the hub's own");
-        room.members.remove(&number);
-        room.hushed &= room.members.len() >= NOTICES_MEMBERS_BACK;
-        if room.members.is_empty() && id != 0 {
-            room.empty_since = Some(now);
-            self.empty.insert((now, id));
+        let id = self.rooms.find_or_make(name, make)?;
+        if is_new {
+            member.places.push(id);
         }
+        let (room, count) = self.rooms.enter(number, id);
+        Ok(Joined { id, room, is_new, count })
     }
 
-    /// The member has gone; its name is free.
-    pub fn depart(&mut self, now: Duration, number: u64) -> Option<Member<M>> {
-        let member = self.members.remove(&number)?;
-        if let Some(name) = &member.name {
+    /// The member leaves one of its rooms. False if it wasn't there.
+    pub fn leave(&mut self, now: Duration, number: u64, room: u32) -> bool {
+        let was_there = self.members.get_mut(&number).is_some_and(|m| m.places.remove(room));
+        if was_there {
+            self.rooms.exit(now, number, room);
+        }
+        was_there
+    }
+
+    /// The room of that name, which is made by `make` from its number if there is none. Nobody enters it; while nobody
+    /// does, it is kept for [`ROOM_EMPTY`](crate::limits::ROOM_EMPTY) from the last call on.
+    ///
+    /// # Errors
+    /// [`HubError::RoomsFull`].
+    pub fn open(
+        &mut self,
+        now: Duration,
+        name: &Name,
+        make: impl FnOnce(u32) -> R,
+    ) -> Result<(u32, R), HubError> {
+        let id = self.rooms.find_or_make(name, make)?;
+        Ok(self.rooms.rest(now, id))
+    }
+
+    /// The member's connection has ended, if it is one of which `who` holds (that of a member which was taken over isn't
+    /// the member's any more). The name is free, unless the member has a session: then number and name are kept for
+    /// [`SESSION_KEPT`], for at most [`SESSIONS_AWAY`] members; the one that has been away for longest gives way.
+    ///
+    /// [`SESSION_KEPT`]: crate::limits::SESSION_KEPT
+    /// [`SESSIONS_AWAY`]: crate::limits::SESSIONS_AWAY
+    pub fn depart(
+        &mut self,
+        now: Duration,
+        number: u64,
+        who: impl FnOnce(&M) -> bool,
+    ) -> Option<Departed<M, R>> {
+        if !who(&self.members.get(&number)?.handle) {
+            return None;
+        }
+        let Member { name, handle, places } = self.members.remove(&number)?;
+        let rooms = self.exit_all(now, number, &places);
+        let free = self.sessions.go_away(now, number, name.clone());
+        self.free(free);
+        Some(Departed { name, handle, rooms })
+    }
+
+    fn exit_all(&mut self, now: Duration, number: u64, places: &Places) -> Vec<(u32, R)> {
+        places.iter().map(|id| self.rooms.exit(now, number, id)).collect()
+    }
+
+    fn free(&mut self, name: Option<Name>) {
+        if let Some(name) = name {
             self.names.remove(&name.folded());
         }
-        self.exit(now, number, member.room);
-        Some(member)
+    }
+
+    /// The member has a session from now on, which whoever knows `token` may take over. It keeps the one that it has; a
+    /// token that is another's begins none.
+    pub fn begin_session(&mut self, number: u64, token: Box<str>, state: S) {
+        if self.members.contains_key(&number) {
+            self.sessions.begin(number, token, state);
+        }
+    }
+
+    /// The token and the state of the member's session; of one that is away too.
+    #[must_use]
+    pub fn session_of(&self, number: u64) -> Option<(&str, &S)> {
+        self.sessions.of(number)
+    }
+
+    /// The member `by` becomes the member whose session has that token, with `handle`: that one has its number and name
+    /// again, and is in no room; the number `by` is no more, nor its name and session, and it has left its rooms. None,
+    /// and nothing has changed, if there is no such session (any more), if it is `by`'s own, or if there is no `by`.
+    pub fn take_over(
+        &mut self,
+        now: Duration,
+        token: &str,
+        by: u64,
+        handle: M,
+    ) -> Option<TakenOver<M, R, S>> {
+        let (number, state) = self.sessions.find(now, token)?;
+        if number == by {
+            return None;
+        }
+        let newcomer = self.members.remove(&by)?;
+        let by_rooms = self.exit_all(now, by, &newcomer.places);
+        self.free(newcomer.name);
+        self.sessions.end(by);
+
+        let old = self.members.remove(&number);
+        let (name, old, old_rooms) = match old {
+            Some(Member { name, handle, places }) => {
+                (name, Some(handle), self.exit_all(now, number, &places))
+            }
+            None => (self.sessions.come_back(number), None, Vec::new()),
+        };
+        let member = Member { name: name.clone(), handle, places: Places::default() };
+        self.members.insert(number, member);
+        Some(TakenOver { number, name, state, old, old_rooms, by_rooms })
     }
 
     /// The member takes a name; its own in another spelling is fine.
     ///
     /// # Errors
-    /// [`HubError::NameTaken`].
+    /// [`HubError::NameTaken`] or [`HubError::Gone`].
     pub fn rename(&mut self, number: u64, name: Name) -> Result<(), HubError> {
+        let member = self.members.get_mut(&number).ok_or(HubError::Gone)?;
         let folded = name.folded();
         if self.names.get(&folded).is_some_and(|&holder| holder != number) {
             return Err(HubError::NameTaken {
                 free: free_variant(&name, |f| self.names.contains_key(f)),
             });
         }
-        let Some(member) = self.members.get_mut(&number) else { return Ok(()) };
         if let Some(old) = member.name.replace(name) {
             self.names.remove(&old.folded());
         }
@@ -166,53 +328,22 @@ impl<M, R: Clone> Hub<M, R> {
         Ok(())
     }
 
-    /// The member goes to a room, which is made by `make` if there is none of that name. Returns it.
+    /// Whether nobody bears the name, and it is kept for nobody.
+    #[must_use]
+    pub fn is_free(&self, name: &Name) -> bool {
+        !self.names.contains_key(&name.folded())
+    }
+
+    /// Forgets the rooms that have been empty for [`ROOM_EMPTY`], what they kept with them, and the sessions whose
+    /// members have been away for [`SESSION_KEPT`], whose names are then free.
     ///
-    /// # Errors
-    /// [`HubError::RoomsFull`].
-    pub fn go(
-        &mut self,
-        now: Duration,
-        number: u64,
-        name: &Name,
-        make: impl FnOnce(u32) -> R,
-    ) -> Result<R, HubError> {
-        let id = if let Some(&id) = self.room_ids.get(&name.folded()) {
-            id
-        } else {
-            if self.rooms.len() >= ROOMS && !self.evict() {
-                return Err(HubError::RoomsFull);
-            }
-            let handle = make(self.next_room);
-            self.add_room(name.clone(), handle)
-        };
-        if let Some(member) = self.members.get_mut(&number) {
-            let old = std::mem::replace(&mut member.room, id);
-            self.exit(now, number, old);
-        }
-        Ok(self.enter(number, id))
-    }
-
-    /// Makes room for a room: the one that has been empty for longest goes.
-    fn evict(&mut self) -> bool {
-        let Some((_, id)) = self.empty.pop_first() else { return false };
-        self.remove_room(id);
-        true
-    }
-
-    fn remove_room(&mut self, id: u32) {
-        if let Some(room) = self.rooms.remove(&id) {
-            self.room_ids.remove(&room.name.folded());
-        }
-    }
-
-    /// Forgets the rooms that have been empty for [`ROOM_EMPTY`]; what they kept is gone with them.
+    /// [`ROOM_EMPTY`]: crate::limits::ROOM_EMPTY
+    /// [`SESSION_KEPT`]: crate::limits::SESSION_KEPT
     pub fn sweep(&mut self, now: Duration) {
-        while let Some(&(since, id)) = self.empty.first()
-            && now.saturating_sub(since) >= ROOM_EMPTY
-        {
-            self.empty.pop_first();
-            self.remove_room(id);
+        self.rooms.sweep(now);
+        while let Some(number) = self.sessions.first_over(now) {
+            let name = self.sessions.end(number);
+            self.free(name);
         }
     }
 
@@ -238,32 +369,35 @@ impl<M, R: Clone> Hub<M, R> {
         self.members.len()
     }
 
-    /// The room a member is in: its name, and how many are there.
-    #[must_use]
-    pub fn room_of(&self, number: u64) -> Option<(&Name, usize)> {
-        let room = self.rooms.get(&self.members.get(&number)?.room)?;
-        Some((&room.name, room.members.len()))
+    /// The rooms that a member is in, in the order in which it entered them: number, name, and what the shell keeps.
+    pub fn rooms_of(&self, number: u64) -> impl Iterator<Item = (u32, &Name, &R)> {
+        let places = self.members.get(&number).into_iter().flat_map(|m| m.places.iter());
+        places.filter_map(|id| self.rooms.get(id).map(|room| (id, &room.name, &room.handle)))
     }
 
-    /// Whether arrivals and departures are announced in the member's room.
+    /// Whether the member is in the room.
     #[must_use]
-    pub fn announces(&self, number: u64) -> bool {
-        self.members
-            .get(&number)
-            .and_then(|m| self.rooms.get(&m.room))
-            .is_some_and(|room| !room.hushed)
+    pub fn is_in(&self, number: u64, room: u32) -> bool {
+        self.members.get(&number).is_some_and(|member| member.places.contains(room))
     }
 
-    /// What the shell keeps for the room that a member is in.
+    /// Whether arrivals and departures are announced in the room.
     #[must_use]
-    pub fn room_handle(&self, number: u64) -> Option<&R> {
-        Some(&self.rooms.get(&self.members.get(&number)?.room)?.handle)
+    pub fn announces(&self, room: u32) -> bool {
+        self.rooms.announces(room)
+    }
+
+    /// The room of that name, in any case: its number, its name as it is written, and what the shell keeps for it.
+    #[must_use]
+    pub fn room_named(&self, text: &str) -> Option<(u32, Name, R)> {
+        let (id, room) = self.rooms.named(text)?;
+        Some((id, room.name.clone(), room.handle.clone()))
     }
 
     /// The members of a room, in order of their numbers; none if there is no such room.
     #[must_use]
     pub fn who(&self, room: &str) -> Option<(Name, Listed<Author>)> {
-        let room = self.rooms.get(self.room_ids.get(&Folded::of(room))?)?;
+        let (_, room) = self.rooms.named(room)?;
         let author = |&number: &u64| Author {
             number,
             name: self.members.get(&number).and_then(|m| m.name.clone()),
@@ -275,108 +409,17 @@ impl<M, R: Clone> Hub<M, R> {
     /// The rooms by name, and how many members each has.
     #[must_use]
     pub fn rooms(&self) -> Listed<(Name, usize)> {
-        let by_name = self.room_ids.values().filter_map(|id| self.rooms.get(id));
-        let first = by_name.take(LISTED).map(|r| (r.name.clone(), r.members.len())).collect();
-        Listed { first, count: self.rooms.len() }
+        self.rooms.listed()
     }
 
     /// What the shell keeps for each room.
     pub fn room_handles(&self) -> impl Iterator<Item = &R> {
-        self.rooms.values().map(|room| &room.handle)
+        self.rooms.handles()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    const NOW: Duration = Duration::from_secs(1);
-
-    fn name(text: &str) -> Name {
-        Name::parse(text).expect("a name of the test is a name")
-    }
-
-    fn hub() -> Hub<(), &'static str> {
-        Hub::new(name("lobby"), "lobby")
-    }
-
-    fn arrive(hub: &mut Hub<(), &'static str>) -> u64 {
-        hub.arrive(|_| ()).expect("there is room").0
-    }
-
-    #[test]
-    fn members_are_numbered_from_one_and_no_number_comes_again() {
-        let mut hub = hub();
-        assert_eq!([arrive(&mut hub), arrive(&mut hub)], [1, 2]);
-        hub.depart(NOW, 2);
-        assert_eq!(arrive(&mut hub), 3);
-        assert!(hub.find("client-2").is_none());
-        assert_eq!(hub.find("CLIENT-3").map(|(number, _)| number), Some(3));
-    }
-
-    #[test]
-    fn a_name_is_one_members_in_any_case_until_it_leaves() {
-        let mut hub = hub();
-        let (alice, bob) = (arrive(&mut hub), arrive(&mut hub));
-        assert_eq!(hub.rename(alice, name("Éloïse")), Ok(()));
-        let taken = hub.rename(bob, name("éLOÏSE"));
-        let Err(HubError::NameTaken { free: Some(free) }) = taken else { panic!("{taken:?}") };
-        assert_eq!(hub.rename(bob, free), Ok(()), "the name that is proposed is free");
-        assert_eq!(hub.rename(alice, name("éloïse")), Ok(()), "one's own in another spelling");
-        assert_eq!(hub.rename(alice, name("ada")), Ok(()));
-        assert_eq!(hub.rename(bob, name("Éloïse")), Ok(()), "the old name is free at once");
-        hub.depart(NOW, bob);
-        assert_eq!(hub.rename(alice, name("éloïse")), Ok(()));
-        assert!(hub.find("ÉLOÏSE").is_some());
-    }
-
-    #[test]
-    fn a_room_is_quiet_above_fifty_members_and_again_loud_below_forty() {
-        let mut hub = hub();
-        let first = arrive(&mut hub);
-        for n in 2..=NOTICES_MEMBERS_MAX {
-            arrive(&mut hub);
-            assert!(hub.announces(first), "{n} members");
-        }
-        arrive(&mut hub);
-        assert!(!hub.announces(first));
-        let all = NOTICES_MEMBERS_MAX as u64 + 1;
-        for number in (NOTICES_MEMBERS_BACK as u64 + 1..=all).rev() {
-            hub.depart(NOW, number);
-            assert!(!hub.announces(first), "{} members", number - 1);
-        }
-        hub.depart(NOW, NOTICES_MEMBERS_BACK as u64);
-        assert!(hub.announces(first));
-    }
-
-    #[test]
-    fn rooms_have_a_bound_and_the_one_that_is_empty_for_longest_gives_way() {
-        let mut hub = hub();
-        let (walker, stayer) = (arrive(&mut hub), arrive(&mut hub));
-        hub.go(NOW, stayer, &name("full"), |_| "full").expect("there is room");
-        for n in 1..ROOMS - 1 {
-            let at = NOW + Duration::from_secs(n as u64);
-            hub.go(at, walker, &name(&format!("r{n}")), |_| "room").expect("there is room");
-        }
-        assert_eq!(hub.rooms().count, ROOMS);
-        assert_eq!(hub.rooms().first.len(), LISTED);
-        let later = NOW + Duration::from_hours(24);
-        hub.go(later, walker, &name("one-more"), |_| "room").expect("an empty room gives way");
-        assert!(hub.who("r1").is_none(), "it had been empty for longest");
-        assert!(hub.who("r2").is_some() && hub.who("full").is_some() && hub.who("lobby").is_some());
-        hub.sweep(later + ROOM_EMPTY);
-        assert_eq!(hub.rooms().count, 3, "the lobby, and the two that somebody is in");
-    }
-
-    #[test]
-    fn when_somebody_is_in_every_room_there_is_no_other() {
-        let mut hub = hub();
-        for n in 1..ROOMS {
-            let number = arrive(&mut hub);
-            hub.go(NOW, number, &name(&format!("r{n}")), |_| "room").expect("there is room");
-        }
-        let number = arrive(&mut hub);
-        assert_eq!(hub.go(NOW, number, &name("more"), |_| "room"), Err(HubError::RoomsFull));
-        assert_eq!(hub.room_of(number).map(|(room, _)| room.as_str()), Some("lobby"));
-    }
-}
+#[cfg(test)]
+mod properties;

@@ -17,6 +17,9 @@ pub mod name;
 pub mod framing;
 
 pub mod command;
+pub mod event;
+pub mod op;
+pub mod sent;
 
 pub mod reply;
 pub mod session;

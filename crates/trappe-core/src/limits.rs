@@ -60,6 +60,22 @@ pub const LINE_BREAK_BYTES: usize = 40;
 pub const LAST_WORD_CHARS: usize = 80;
 /// What each item of a private queue counts for beside its bytes.
 pub const ITEM_BYTES: usize = 256;
+/// What is given again is made ready in portions of this size.
+pub const REPLAY_BYTES: usize = 4 << 10;
+/// Rooms that a member may be in at once (JSON).
+pub const ROOMS_OF_MEMBER: usize = 64;
+/// How many fields an object of an op may have, unknown ones too.
+pub const OP_FIELDS: usize = 256;
+/// How deep the objects and lists of an op may lie in one another.
+pub const OP_DEPTH: usize = 64;
+/// Ids of a session's own messages that are remembered …
+pub const SENT_IDS: usize = 1024;
+/// … and for how long.
+pub const SENT_KEPT: Duration = Duration::from_mins(2);
+/// How long number and name of a session are kept after its connection's end.
+pub const SESSION_KEPT: Duration = Duration::from_mins(2);
+/// How many sessions are kept so.
+pub const SESSIONS_AWAY: usize = 10_000;
 /// Replies are put into the private queue at this many bytes at the latest.
 pub const REPLIES_BYTES: usize = 16 << 10;
 /// Commands of one client that are carried out before others have their turn.
@@ -142,6 +158,44 @@ pub const KEEPALIVE_PROBES: u32 = 4;
 pub const REFUSAL_NOTICE: Duration = Duration::from_mins(1);
 /// How many refused addresses are remembered for that.
 pub const REFUSED_ADDRESSES: usize = 1024;
+
+// ---- WebSocket and HTTP (PROTOCOL §8) ----
+
+/// A WebSocket's buffer for the frames of one unfinished message, to begin with.
+pub const WS_BUFFER_BYTES: usize = 1 << 10;
+/// Pongs due at once; past it only the latest of several pings is answered (RFC 6455 §5.5.3).
+pub const WS_ANSWERS_BYTES: usize = 16 << 10;
+/// A WebSocket peer from which nothing was heard for this long is asked for a sign of life; the second time it has missed
+/// one, it is gone.
+pub const PING: Duration = Duration::from_secs(25);
+/// How long a WebSocket without a room in its URL may take to say whose session it takes over.
+pub const TAKE_OVER: Duration = Duration::from_millis(200);
+/// The longest head of an HTTP request.
+pub const HTTP_HEAD_BYTES: usize = 16 << 10;
+/// The most fields in it.
+pub const HTTP_FIELDS: usize = 100;
+/// The longest target of an HTTP request.
+pub const HTTP_TARGET_BYTES: usize = 8 << 10;
+/// How long the head of an HTTP request may take.
+pub const HTTP_HEAD: Duration = Duration::from_secs(10);
+/// How long an HTTP request may take in all, from its head to its answer's last byte.
+pub const HTTP_REQUEST: Duration = Duration::from_mins(1);
+/// HTTP requests that are under way at once.
+pub const HTTP_REQUESTS: usize = 256;
+/// Messages in one page of history over HTTP.
+pub const HTTP_HISTORY: usize = 1000;
+/// … and bytes, unless one message alone is longer.
+pub const HTTP_HISTORY_BYTES: usize = 512 << 10;
+/// A stream of events that is silent for this long is sent a comment.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Idempotency keys that are remembered …
+pub const IDEMPOTENCY_KEYS: usize = 10_000;
+/// … each this long at most …
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// … and for this long.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_mins(2);
+/// The longest message of the hidden echo service, for test suites.
+pub const ECHO_BYTES: usize = 16 << 20;
 
 // ---- the server ----
 

@@ -37,6 +37,33 @@ pub enum Kind {
     Goodbye,
 }
 
+/// What is to be appended to a room's log.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// Who.
+    pub author: Author,
+    /// What.
+    pub kind: Kind,
+    /// The sender's own number for it.
+    pub id: Option<u64>,
+    /// What is said; empty for a notice.
+    pub body: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// A message.
+    #[must_use]
+    pub fn speech(author: Author, id: Option<u64>, body: &'a [u8]) -> Entry<'a> {
+        Entry { author, kind: Kind::Speech, id, body }
+    }
+
+    /// Something that happened.
+    #[must_use]
+    pub fn notice(author: Author, kind: Kind) -> Entry<'static> {
+        Entry { author, kind, id: None, body: &[] }
+    }
+}
+
 /// One entry of a room's log.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -46,8 +73,10 @@ pub struct Record {
     pub kind: Kind,
     /// Its number in the room, from 1; 0 for a notice.
     pub seq: u64,
-    /// When it was appended, in microseconds since the hub began.
+    /// When it was appended, in microseconds since 1970; never before the record before it.
     pub time_us: u64,
+    /// The number that its sender gave it, where it gave one.
+    pub id: Option<u64>,
     /// Where its body begins in the batch's buffer.
     pub(crate) start: u32,
     /// Where the next record's begins: one past the newline that the buffer has after each body.

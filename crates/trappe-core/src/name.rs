@@ -33,8 +33,11 @@ const FOLDED_BYTES_TYPED: usize = NAME_CHARS * 18 * 4;
 /// What numbered members are called before they take a name: this, then their number.
 const NUMBERED: &str = "client-";
 
+/// What the hub calls the author of a message that came by HTTP without a name.
+const HTTP: &str = "http";
+
 /// Names that would let their bearer pass for the hub itself.
-const RESERVED: [&str; 4] = ["console", "http", "serveur", "server"];
+const RESERVED: [&str; 4] = ["console", HTTP, "serveur", "server"];
 
 /// Scripts that are written together (UTS #39 §5.1, without its allowance for Latin among them).
 const WRITTEN_TOGETHER: [&[Script]; 3] = [
@@ -119,6 +122,13 @@ impl Name {
         Ok(Self(composed.into()))
     }
 
+    /// The author of what is posted by HTTP under no name of its own: the reserved word `http`. The hub alone gives it;
+    /// [`Name::parse`] refuses it to everyone.
+    #[must_use]
+    pub fn http() -> Self {
+        Self(HTTP.into())
+    }
+
     /// The name as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -180,7 +190,7 @@ pub enum NameError {
     /// Letters of several scripts that are not written together, or two sets of digits.
     #[error("the letters of a name are of one script")]
     Scripts,
-    /// A name that is the hub's own, or that of a numbered member.
+    /// A name that is the hub's own, that of a numbered member, or a place in a URL's path.
     #[error("this name is reserved")]
     Reserved,
 }
@@ -278,10 +288,13 @@ fn is_one_set_of_digits(text: &str) -> bool {
     zeros.all(|zero| Some(zero) == first)
 }
 
-/// Whether a folded name is the hub's own or looks like that of a numbered member (any digits, canonical or not).
+/// Whether a folded name is the hub's own, looks like that of a numbered member (any digits, canonical or not), or is dots
+/// alone: in the path of a URL these mean a place and are resolved away (RFC 3986 §5.2.4), so that no client could name
+/// such a room over HTTP.
 fn is_reserved(Folded(folded): &Folded) -> bool {
     let digits = folded.strip_prefix(NUMBERED).unwrap_or("");
     RESERVED.contains(&&**folded)
+        || folded.bytes().all(|b| b == b'.')
         || (!digits.is_empty() && digits.chars().all(|c| zero_of(c).is_some()))
 }
 

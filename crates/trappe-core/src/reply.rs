@@ -1,14 +1,309 @@
 //! Replies of the hub in words: refusals and lists.
 
+use std::time::Duration;
+
 use crate::{
     command::{Lang, Refusal},
-    encode::{Look, escape::to_terminal},
+    encode::{Look, Wire, escape::to_terminal, ws},
+    event::{Event, Standing},
     hub::{HubError, Listed},
-    limits::NAME_CHARS,
-    message::Author,
+    limits::{NAME_CHARS, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER},
+    message::{Author, Position},
     name::{MARKS_IN_A_ROW, Name, NameError},
-    words::say,
+    op::{BadOp, WhyBad},
+    words::{Value, lasting, say},
 };
+
+type Args<'a> = &'a [(&'static str, Value<'a>)];
+
+/// To whom a reply goes, and to what. In JSON an op's id stands in every answer to it.
+#[derive(Clone, Copy, Debug)]
+pub struct To {
+    /// How the member is written to.
+    pub look: Look,
+    /// The op that is answered, if it was one.
+    pub op: Option<&'static str>,
+    /// Its id, if it had one.
+    pub id: Option<u64>,
+}
+
+impl To {
+    /// What was asked for could not be done.
+    pub fn error(self, out: &mut Vec<u8>, code: &str, sentence: &str) {
+        if !self.look.is_json() {
+            return self.look.error(out, code, sentence);
+        }
+        let event = Event::Error {
+            code,
+            text: sentence,
+            op: self.op,
+            id: self.id,
+            at: None,
+            field: None,
+            room: None,
+        };
+        self.look.event(out, &event);
+    }
+
+    /// What was asked for is done: a sentence says so, or an acknowledgement of the op.
+    pub(crate) fn done(
+        self,
+        out: &mut Vec<u8>,
+        op: &'static str,
+        id: &'static str,
+        args: Args<'_>,
+    ) {
+        if self.look.is_json() {
+            let event = Event::Ack { room: None, position: None, op: Some(op), id: self.id };
+            return self.look.event(out, &event);
+        }
+        self.look.notice(out, &say(self.look.lang, id, args));
+    }
+
+    /// A refused command.
+    pub(crate) fn refusal(self, out: &mut Vec<u8>, why: &Refusal) {
+        let (code, sentence) = refusal(self.look.lang, why);
+        self.error(out, code, &sentence);
+    }
+
+    /// `/ping`.
+    pub(crate) fn pong(self, out: &mut Vec<u8>, text: &str) {
+        let look = self.look;
+        if look.is_json() {
+            look.event(out, &Event::Pong { text, id: self.id });
+        } else if text.is_empty() {
+            look.notice(out, &say(look.lang, "pong-bare", &[]));
+        } else {
+            look.notice(out, &say(look.lang, "pong", &[("text", text.into())]));
+        }
+    }
+
+    /// `/nick`: `before` is called `name` from now on.
+    pub fn you_are(self, out: &mut Vec<u8>, before: &Author, name: &Name) {
+        let (look, name) = (self.look, name.as_str());
+        if look.is_json() {
+            let event = Event::Nick { room: None, from: before, name, own: true, id: self.id };
+            return look.event(out, &event);
+        }
+        look.notice(out, &say(look.lang, "you-are", &[("name", name.into())]));
+    }
+
+    /// `/join`, `/leave`: the member is in a room, which has so many members.
+    pub fn now_in(
+        self,
+        out: &mut Vec<u8>,
+        from: &Author,
+        room: &str,
+        count: usize,
+        position: Position,
+    ) {
+        let look = self.look;
+        if look.is_json() {
+            let own = Some((position, count));
+            return look.event(out, &Event::Join { room, from, own, id: self.id });
+        }
+        let position = position.to_string();
+        let args = [
+            ("room", room.into()),
+            ("count", count.into()),
+            ("position", position.as_str().into()),
+        ];
+        look.notice(out, &say(look.lang, "now-in", &args));
+    }
+
+    /// The member is in a room no longer; only JSON can be in none.
+    pub fn left(self, out: &mut Vec<u8>, from: &Author, room: &str) {
+        let event = Event::Leave { room, from, text: None, own: true, id: self.id };
+        self.look.event(out, &event);
+    }
+
+    /// The hub couldn't give a name, or a room, called `wanted`.
+    pub fn hub_error(self, out: &mut Vec<u8>, wanted: &Name, error: &HubError) {
+        let (code, sentence) = hub_error(self.look.lang, wanted, error);
+        self.error(out, code, &sentence);
+    }
+
+    /// Nobody is called that.
+    pub fn no_such_member(self, out: &mut Vec<u8>, name: &str) {
+        let sentence = say(self.look.lang, "no-such-member", &[("name", name.into())]);
+        self.error(out, "no-such-member", &sentence);
+    }
+
+    /// There is no room of that name.
+    fn no_such_room(self, out: &mut Vec<u8>, room: &str) {
+        let sentence = say(self.look.lang, "no-such-room", &[("room", room.into())]);
+        self.error(out, "no-such-room", &sentence);
+    }
+
+    /// The member isn't in that room; or, without one, it has to say which it means: it is in `count` of them.
+    pub fn not_in_room(self, out: &mut Vec<u8>, room: Option<&Name>, count: usize) {
+        let lang = self.look.lang;
+        if let Some(room) = room {
+            let sentence = say(lang, "not-in-room", &[("room", room.as_str().into())]);
+            self.error(out, "not-in-room", &sentence);
+        } else {
+            let sentence = say(lang, "which-room", &[("count", count.into())]);
+            self.error(out, "which-room", &sentence);
+        }
+    }
+
+    /// The id of a send is too old for the hub to know whether it has had it.
+    pub fn stale_id(self, out: &mut Vec<u8>) {
+        let id = self.id.unwrap_or_default().into();
+        self.error(out, "stale-id", &say(self.look.lang, "stale-id", &[("id", id)]));
+    }
+
+    /// A private message is on its way; in JSON an op that has an id is acknowledged.
+    pub fn delivered(self, out: &mut Vec<u8>) {
+        if self.look.is_json() && self.id.is_some() {
+            let event = Event::Ack { room: None, position: None, op: self.op, id: self.id };
+            self.look.event(out, &event);
+        }
+    }
+
+    /// The member's private queue is full.
+    pub fn busy(self, out: &mut Vec<u8>, name: &str) {
+        self.error(out, "busy", &say(self.look.lang, "busy", &[("name", name.into())]));
+    }
+
+    /// Who is in a room; `asked` is its name as it was asked for.
+    pub fn who(self, out: &mut Vec<u8>, asked: &str, found: Option<(Name, Listed<Author>)>) {
+        let Some((room, Listed { first, count })) = found else {
+            return self.no_such_room(out, asked);
+        };
+        let (look, room) = (self.look, room.as_str());
+        if look.is_json() {
+            return look.event(out, &Event::Who { room, count, members: &first, id: self.id });
+        }
+        let heading = say(look.lang, "who", &[("room", room.into()), ("count", count.into())]);
+        list(look, out, &heading, first.iter().map(ToString::to_string), count - first.len());
+    }
+
+    /// Which rooms there are.
+    pub fn rooms(self, out: &mut Vec<u8>, listed: &Listed<(Name, usize)>) {
+        let (look, count) = (self.look, listed.count);
+        if look.is_json() {
+            return look.event(out, &Event::Rooms { count, rooms: &listed.first, id: self.id });
+        }
+        let heading = say(look.lang, "rooms", &[("count", count.into())]);
+        let one = |(name, count): &(Name, usize)| {
+            say(
+                look.lang,
+                "rooms-one",
+                &[("room", name.as_str().into()), ("count", (*count).into())],
+            )
+        };
+        list(look, out, &heading, listed.first.iter().map(one), count - listed.first.len());
+    }
+}
+
+/// An op that can't be carried out as it stands.
+pub(crate) fn bad_op(look: Look, out: &mut Vec<u8>, bad: &BadOp) {
+    let lang = look.lang;
+    let field = ("field", bad.field.unwrap_or_default().into());
+    let text = match &bad.why {
+        WhyBad::BadJson => say(lang, "bad-json", &[("at", bad.at.unwrap_or_default().into())]),
+        WhyBad::NotAnObject => say(lang, "not-an-object", &[]),
+        WhyBad::DuplicateKey { key } => say(lang, "duplicate-key", &[("key", key.as_ref().into())]),
+        WhyBad::TooManyFields => say(lang, "too-many-fields", &[("limit", OP_FIELDS.into())]),
+        WhyBad::TooDeep => say(lang, "too-deep", &[("limit", OP_DEPTH.into())]),
+        WhyBad::UnknownOp => {
+            say(lang, "unknown-op", &[("op", bad.op.as_deref().unwrap_or_default().into())])
+        }
+        WhyBad::NotYet => say(lang, "op-not-yet", &[]),
+        WhyBad::MissingField => say(lang, "missing-field", &[field]),
+        WhyBad::BadField(wanted) => {
+            let limit = ROOMS_OF_MEMBER.into();
+            say(lang, "bad-field", &[field, ("wanted", wanted.as_str().into()), ("limit", limit)])
+        }
+        WhyBad::BadName(why) => bad_name(lang, why),
+        WhyBad::BadPosition { given } => {
+            say(lang, "bad-position", &[("given", given.as_ref().into())])
+        }
+    };
+    let event = Event::Error {
+        code: bad.code(),
+        text: &text,
+        op: bad.op.as_deref(),
+        id: bad.id,
+        at: bad.at,
+        field: bad.field,
+        room: None,
+    };
+    look.event(out, &event);
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The member wanted it.
+    Quit,
+    /// The hub closes.
+    Shutdown,
+    /// Another connection has taken the session over.
+    Superseded,
+    /// The member didn't read.
+    Slow,
+}
+
+impl Ending {
+    /// The word for it in a `bye`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Ending::Quit => "quit",
+            Ending::Shutdown => "shutdown",
+            Ending::Superseded => "superseded",
+            Ending::Slow => "slow",
+        }
+    }
+
+    /// The code of a WebSocket close frame (RFC 6455 §7.4.1).
+    fn close_code(self) -> u16 {
+        match self {
+            Ending::Quit => 1000,
+            Ending::Shutdown => 1001,
+            Ending::Superseded | Ending::Slow => 1008,
+        }
+    }
+}
+
+/// What a member is written last, and how its connection is closed where that can be said (RFC 6455 §7.4.1).
+#[must_use]
+pub fn farewell(look: Look, ending: Ending, sentence: &str, rooms: &[(&str, Position)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    if look.is_json() {
+        let text = (!sentence.is_empty()).then_some(sentence);
+        look.event(&mut out, &Event::Bye { reason: ending.as_str(), text, rooms, id: None });
+    } else if ending == Ending::Quit {
+        look.notice(&mut out, sentence);
+    }
+    if look.wire == Wire::WebSocket {
+        ws::close(&mut out, ending.close_code(), sentence);
+    }
+    out
+}
+
+/// The hub couldn't give a name, or a room, called `wanted`: the code, and the sentence that says why and what to do.
+#[must_use]
+pub fn hub_error(lang: Lang, wanted: &Name, error: &HubError) -> (&'static str, String) {
+    let name = || ("name", wanted.as_str().into());
+    match error {
+        HubError::NameTaken { free: Some(free) } => {
+            let args = [name(), ("free", free.as_str().into())];
+            ("name-taken", say(lang, "name-taken", &args))
+        }
+        HubError::NameTaken { free: None } => {
+            ("name-taken", say(lang, "name-taken-bare", &[name()]))
+        }
+        HubError::MembersFull => ("full", say(lang, "full-members", &[])),
+        HubError::RoomsFull => ("full", say(lang, "full-rooms", &[])),
+        HubError::Gone => ("gone", say(lang, "gone", &[])),
+        HubError::TooManyRooms => {
+            let args = [("limit", ROOMS_OF_MEMBER.into())];
+            ("too-many-rooms", say(lang, "too-many-rooms", &args))
+        }
+    }
+}
 
 /// A refused command: its code, and the sentence that says why and what to do.
 #[must_use]
@@ -39,7 +334,8 @@ pub fn refusal(lang: Lang, refusal: &Refusal) -> (&'static str, String) {
 }
 
 /// Why a name isn't one.
-fn bad_name(lang: Lang, why: &NameError) -> String {
+#[must_use]
+pub fn bad_name(lang: Lang, why: &NameError) -> String {
     match why {
         NameError::Empty => say(lang, "bad-name-empty", &[]),
         NameError::TooLong => say(lang, "bad-name-long", &[("limit", NAME_CHARS.into())]),
@@ -52,65 +348,6 @@ fn bad_name(lang: Lang, why: &NameError) -> String {
         NameError::Scripts => say(lang, "bad-name-scripts", &[]),
         NameError::Reserved => say(lang, "bad-name-reserved", &[]),
     }
-}
-
-/// The hub couldn't give a name, or a room, called `wanted`.
-pub fn hub_error(look: Look, out: &mut Vec<u8>, wanted: &Name, error: &HubError) {
-    let lang = look.lang;
-    let name = || ("name", wanted.as_str().into());
-    match error {
-        HubError::NameTaken { free: Some(free) } => {
-            look.error(
-                out,
-                "name-taken",
-                &say(lang, "name-taken", &[name(), ("free", free.as_str().into())]),
-            );
-        }
-        HubError::NameTaken { free: None } => {
-            look.error(out, "name-taken", &say(lang, "name-taken-bare", &[name()]));
-        }
-        HubError::MembersFull => look.error(out, "full", &say(lang, "full-members", &[])),
-        HubError::RoomsFull => look.error(out, "full", &say(lang, "full-rooms", &[])),
-    }
-}
-
-/// Nobody is called that.
-pub fn no_such_member(look: Look, out: &mut Vec<u8>, name: &str) {
-    look.error(out, "no-such-member", &say(look.lang, "no-such-member", &[("name", name.into())]));
-}
-
-/// The member's private queue is full.
-pub fn busy(look: Look, out: &mut Vec<u8>, name: &str) {
-    look.error(out, "busy", &say(look.lang, "busy", &[("name", name.into())]));
-}
-
-/// Who is in a room; `asked` is its name as it was asked for.
-pub fn who(look: Look, out: &mut Vec<u8>, asked: &str, found: Option<(Name, Listed<Author>)>) {
-    let Some((room, listed)) = found else {
-        return look.error(
-            out,
-            "no-such-room",
-            &say(look.lang, "no-such-room", &[("room", asked.into())]),
-        );
-    };
-    let heading =
-        say(look.lang, "who", &[("room", room.as_str().into()), ("count", listed.count.into())]);
-    list(
-        look,
-        out,
-        &heading,
-        listed.first.iter().map(ToString::to_string),
-        listed.count - listed.first.len(),
-    );
-}
-
-/// Which rooms there are.
-pub fn rooms(look: Look, out: &mut Vec<u8>, listed: &Listed<(Name, usize)>) {
-    let heading = say(look.lang, "rooms", &[("count", listed.count.into())]);
-    let one = |(name, count): &(Name, usize)| {
-        say(look.lang, "rooms-one", &[("room", name.as_str().into()), ("count", (*count).into())])
-    };
-    list(look, out, &heading, listed.first.iter().map(one), listed.count - listed.first.len());
 }
 
 fn list(
@@ -134,48 +371,74 @@ fn list(
 
 /// The state of a connection, as `/why` tells it.
 #[derive(Debug)]
-pub struct Why {
+pub struct Why<'a> {
     /// Its member.
-    pub name: String,
-    /// The wire: `tcp`.
+    pub author: Author,
+    /// The wire: `tcp`, `unix`, `ws`, `sse`.
     pub transport: &'static str,
     /// Where it comes from.
     pub address: String,
-    /// For how long it has been here, in words.
-    pub since: String,
-    /// The last message of its room.
-    pub position: String,
-    /// Records of its room that it hasn't been written yet.
-    pub lag: u64,
+    /// For how long it has been here.
+    pub since: Duration,
+    /// Its rooms: the last message of each, and how many records it hasn't been written yet.
+    pub rooms: &'a [Standing<'a>],
     /// Messages that it missed.
     pub missed: u64,
     /// Its own messages that were refused.
     pub refused: u64,
 }
 
-/// `/why`.
-pub fn why(look: Look, out: &mut Vec<u8>, facts: &Why) {
-    let lang = look.lang;
-    let behind = say(lang, "why-lag", &[("messages", facts.lag.into())]);
-    let missed = if facts.missed == 0 {
-        say(lang, "why-never-missed", &[])
-    } else {
-        let cause = say(lang, "why-cause-slow", &[]);
-        say(lang, "why-missed", &[("count", facts.missed.into()), ("cause", cause.as_str().into())])
-    };
-    let args = [
-        ("name", facts.name.as_str().into()),
-        ("transport", facts.transport.into()),
-        ("address", facts.address.as_str().into()),
-        ("since", facts.since.as_str().into()),
-        ("lag", behind.as_str().into()),
-        ("position", facts.position.as_str().into()),
-        ("missed", missed.as_str().into()),
-    ];
-    let mut line = say(lang, "why-one", &args);
-    if facts.refused > 0 {
-        line.push_str(if lang == Lang::Fr { " ; " } else { "; " });
-        line.push_str(&say(lang, "why-refused", &[("count", facts.refused.into())]));
+impl To {
+    /// `/why`.
+    pub fn why(self, out: &mut Vec<u8>, facts: &Why<'_>) {
+        let (look, lang) = (self.look, self.look.lang);
+        let Why { author, transport, address, since, rooms, missed, refused } = facts;
+        let name = author.to_string();
+        if look.is_json() {
+            return look.event(
+                out,
+                &Event::Why {
+                    name: &name,
+                    sid: author.number,
+                    transport,
+                    address,
+                    since_s: since.as_secs(),
+                    rooms,
+                    missed: *missed,
+                    refused: *refused,
+                    id: self.id,
+                },
+            );
+        }
+        let records: u64 = rooms.iter().map(|room| room.lag).sum();
+        let behind = say(lang, "why-lag", &[("messages", records.into())]);
+        let missed = if *missed == 0 {
+            say(lang, "why-never-missed", &[])
+        } else {
+            let cause = say(lang, "why-cause-slow", &[]);
+            say(
+                lang,
+                "why-missed",
+                &[("count", (*missed).into()), ("cause", cause.as_str().into())],
+            )
+        };
+        let since = lasting(lang, *since);
+        let positions: Vec<String> = rooms.iter().map(|room| room.position.to_string()).collect();
+        let positions = positions.join(", ");
+        let args = [
+            ("name", name.as_str().into()),
+            ("transport", (*transport).into()),
+            ("address", address.as_str().into()),
+            ("since", since.as_str().into()),
+            ("lag", behind.as_str().into()),
+            ("position", positions.as_str().into()),
+            ("missed", missed.as_str().into()),
+        ];
+        let mut line = say(lang, "why-one", &args);
+        if *refused > 0 {
+            line.push_str(if lang == Lang::Fr { " ; " } else { "; " });
+            line.push_str(&say(lang, "why-refused", &[("count", (*refused).into())]));
+        }
+        look.notice(out, &line);
     }
-    look.notice(out, &line);
 }

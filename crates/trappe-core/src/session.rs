@@ -6,11 +6,14 @@
 use std::borrow::Cow;
 
 use crate::{
-    command::{self, COMMANDS, CommandHelp, Format, Lang, Parsed, Request},
-    encode::{Look, escape::looks_like},
+    command::{self, At, COMMANDS, CommandHelp, Format, Lang, Parsed, Request},
+    encode::{Look, Wire, escape::looks_like},
+    event::Event,
     framing::{End, Frame, Framing},
     message::{Author, Position},
-    reply,
+    name::Name,
+    op::{self, What},
+    reply::{self, To},
     words::{help, say},
 };
 
@@ -19,10 +22,29 @@ use crate::{
 pub enum Step<'a> {
     /// It was answered, refused or empty: nothing else is to be done.
     Nothing,
-    /// To be said in the room.
-    Speak(Cow<'a, [u8]>),
+    /// To be said.
+    Speak {
+        /// What.
+        body: Cow<'a, [u8]>,
+        /// The room, if the client named one.
+        room: Option<Name>,
+        /// The client's own number for it.
+        id: Option<u64>,
+    },
     /// To be asked of the hub.
-    Ask(Request),
+    Ask {
+        /// What.
+        request: Request,
+        /// The room, if the client named one.
+        room: Option<Name>,
+    },
+    /// The client wants to know who it is, or says who it was before.
+    Hello {
+        /// The session that is to be taken over.
+        session: Option<Box<str>>,
+        /// The rooms that it is to be in, each from a position on.
+        rooms: Option<Vec<(Name, Option<At>)>>,
+    },
 }
 
 /// The state of one client that has said something.
@@ -34,6 +56,8 @@ pub enum Step<'a> {
 pub struct Session {
     /// Who it is.
     pub author: Author,
+    /// How many rooms it is in; the shell keeps it true.
+    pub rooms: usize,
     look: Look,
     echo: bool,
     ack: bool,
@@ -46,6 +70,8 @@ pub struct Session {
     /// The longest message that is taken.
     message_bytes: usize,
     look_changed: bool,
+    /// The name and the id of the op that is being answered.
+    asked: (Option<&'static str>, Option<u64>),
 }
 
 impl Session {
@@ -54,6 +80,7 @@ impl Session {
     pub fn new(number: u64, look: Look, message_bytes: usize) -> Session {
         Session {
             author: Author { number, name: None },
+            rooms: 1,
             look,
             echo: false,
             ack: false,
@@ -64,6 +91,7 @@ impl Session {
             framing: None,
             message_bytes,
             look_changed: false,
+            asked: (None, None),
         }
     }
 
@@ -73,7 +101,13 @@ impl Session {
         self.look
     }
 
-    /// The look and the echo, if they have changed since this was last asked: the cursor is to be told.
+    /// To whom, and to what, the next reply is.
+    #[must_use]
+    pub fn to(&self) -> To {
+        To { look: self.look, op: self.asked.0, id: self.asked.1 }
+    }
+
+    /// The look and the echo, if they have changed since this was last asked: the listener is to be told.
     pub fn look_changed(&mut self) -> Option<(Look, bool)> {
         std::mem::take(&mut self.look_changed).then_some((self.look, self.echo))
     }
@@ -91,13 +125,18 @@ impl Session {
 
     /// Takes one frame of what the client sent; replies go to `out`.
     pub fn frame<'a>(&mut self, frame: Frame<'a>, out: &mut Vec<u8>) -> Step<'a> {
+        self.asked = (None, None);
         match frame {
             Frame::Message { body, end } => {
-                if end == End::Pause && !self.told_cut && !self.is_raw() {
+                if end == End::Pause && !self.told_cut && self.look.format == Format::Text {
                     self.told_cut = true;
                     self.look.notice(out, &say(self.look.lang, "cut-by-pause", &[]));
                 }
-                self.message(body, out)
+                if self.look.is_json() {
+                    self.json(body, end, out)
+                } else {
+                    self.message(body, end, out)
+                }
             }
             Frame::TooLong => {
                 self.refused(
@@ -120,6 +159,7 @@ impl Session {
 
     /// The unfinished message was dropped: all of the hub's were too large together.
     pub fn pool_full(&mut self, bytes: usize, out: &mut Vec<u8>) {
+        self.asked = (None, None);
         let sentence = say(self.look.lang, "unfinished-pool", &[("bytes", bytes.into())]);
         self.refused(out, "unfinished", &sentence);
     }
@@ -137,64 +177,116 @@ impl Session {
         }
     }
 
-    fn message<'a>(&mut self, body: &'a [u8], out: &mut Vec<u8>) -> Step<'a> {
-        let commands = !matches!(self.look.framing, Framing::Chunk | Framing::Len32);
-        let parsed = if commands { command::parse(body) } else { Parsed::Speech(body) };
-        match parsed {
+    /// A message that is speech unless it is a command.
+    fn message<'a>(&mut self, body: &'a [u8], end: End, out: &mut Vec<u8>) -> Step<'a> {
+        let commands = match end {
+            End::Binary => false,
+            End::Text => true,
+            _ => !matches!(self.look.framing, Framing::Chunk | Framing::Len32),
+        };
+        match if commands { command::parse(body) } else { Parsed::Speech(body) } {
             Parsed::Speech(body) => {
                 if !self.told_bytes && !self.is_raw() && std::str::from_utf8(body).is_err() {
                     self.told_bytes = true;
                     self.look.notice(out, &say(self.look.lang, looks_like(body).hint(), &[]));
                 }
                 self.spoken += 1;
-                Step::Speak(Cow::Borrowed(body))
+                Step::Speak { body: Cow::Borrowed(body), room: None, id: None }
             }
             Parsed::Bad(refusal) => {
-                let (code, sentence) = reply::refusal(self.look.lang, &refusal);
-                self.look.error(out, code, &sentence);
+                self.to().refusal(out, &refusal);
                 Step::Nothing
             }
-            Parsed::Request(request) => self.request(request, out),
+            Parsed::Request(request) => self.request(request, None, out),
         }
     }
 
-    fn request<'a>(&mut self, request: Request, out: &mut Vec<u8>) -> Step<'a> {
+    /// A message in the JSON format: an op, or a command.
+    fn json<'a>(&mut self, body: &'a [u8], end: End, out: &mut Vec<u8>) -> Step<'a> {
+        match body.trim_ascii_start().first() {
+            Some(b'{') => match op::parse(body) {
+                Ok(op) => {
+                    self.asked = (Some(op.name), op.id);
+                    match op.what {
+                        What::Hello { session, rooms } => Step::Hello { session, rooms },
+                        What::Send { body } => {
+                            Step::Speak { body: Cow::Owned(body), room: op.room, id: op.id }
+                        }
+                        What::Request(request) => self.request(request, op.room, out),
+                    }
+                }
+                Err(bad) => {
+                    reply::bad_op(self.look, out, &bad);
+                    Step::Nothing
+                }
+            },
+            Some(b'/')
+                if end != End::Binary && matches!(command::parse(body), Parsed::Speech(_)) =>
+            {
+                self.not_an_op(out)
+            }
+            Some(b'/') if end != End::Binary => self.message(body, end, out),
+            _ => self.not_an_op(out),
+        }
+    }
+
+    fn not_an_op<'a>(&self, out: &mut Vec<u8>) -> Step<'a> {
+        self.look.error(out, "not-an-op", &say(self.look.lang, "not-an-op", &[]));
+        Step::Nothing
+    }
+
+    fn request<'a>(&mut self, request: Request, room: Option<Name>, out: &mut Vec<u8>) -> Step<'a> {
         match request {
             Request::Me(text) => {
                 self.spoken += 1;
-                return Step::Speak(Cow::Owned(format!("* {text}").into_bytes()));
+                let body = Cow::Owned(format!("* {text}").into_bytes());
+                return Step::Speak { body, room, id: self.asked.1 };
+            }
+            Request::Format(format)
+                if self.look.is_json() && format != Format::Json && self.rooms != 1 =>
+            {
+                let sentence = say(self.look.lang, "one-room", &[("count", self.rooms.into())]);
+                self.to().error(out, "one-room", &sentence);
             }
             Request::Format(format) => {
                 self.relook(|look| look.format = format);
-                self.told(out, "format-is", &[("format", format.as_str().into())]);
+                self.to().done(out, "format", "format-is", &[("format", format.as_str().into())]);
+            }
+            Request::Framing(_) if self.look.wire == Wire::WebSocket => {
+                let sentence = say(self.look.lang, "framing-fixed", &[]);
+                self.to().error(out, "framing-fixed", &sentence);
             }
             Request::Framing(framing) => {
                 self.framing = Some(framing);
                 self.relook(|look| look.framing = framing);
-                self.told(out, "framing-is", &[("framing", framing.as_str().into())]);
+                self.to().done(
+                    out,
+                    "framing",
+                    "framing-is",
+                    &[("framing", framing.as_str().into())],
+                );
             }
             Request::Lang(lang) => {
                 self.relook(|look| look.lang = lang);
-                self.told(out, "lang-is", &[("lang", lang.as_str().into())]);
+                self.to().done(out, "lang", "lang-is", &[("lang", lang.as_str().into())]);
             }
             Request::Echo(on) => {
                 self.echo = on;
                 self.look_changed = true;
-                self.told(out, if on { "echo-on" } else { "echo-off" }, &[]);
+                self.to().done(out, "echo", if on { "echo-on" } else { "echo-off" }, &[]);
             }
             Request::Ack(on) => {
                 self.ack = on;
                 self.spoken = 0;
-                self.told(out, if on { "ack-on" } else { "ack-off" }, &[]);
+                self.to().done(out, "ack", if on { "ack-on" } else { "ack-off" }, &[]);
             }
             Request::Quiet(on) => {
                 self.relook(|look| look.quiet = on);
-                self.told(out, if on { "quiet-on" } else { "quiet-off" }, &[]);
+                self.to().done(out, "quiet", if on { "quiet-on" } else { "quiet-off" }, &[]);
             }
-            Request::Ping(text) if text.is_empty() => self.told(out, "pong-bare", &[]),
-            Request::Ping(text) => self.told(out, "pong", &[("text", text.as_ref().into())]),
+            Request::Ping(text) => self.to().pong(out, &text),
             Request::Help(None) => {
-                self.told(out, "help-intro", &[]);
+                self.look.notice(out, &say(self.look.lang, "help-intro", &[]));
                 for entry in COMMANDS {
                     self.help(out, entry);
                 }
@@ -204,7 +296,7 @@ impl Session {
                     self.help(out, entry);
                 }
             }
-            other => return Step::Ask(other),
+            other => return Step::Ask { request: other, room },
         }
         Step::Nothing
     }
@@ -225,25 +317,25 @@ impl Session {
         self.look_changed = true;
     }
 
-    fn told(
+    /// The member's message has its place in the order: acknowledges it, if that was asked for, and always in JSON.
+    pub fn spoke(
         &self,
         out: &mut Vec<u8>,
-        id: &'static str,
-        args: &[(&'static str, crate::words::Value<'_>)],
+        room: &str,
+        id: Option<u64>,
+        position: impl FnOnce() -> Position,
     ) {
-        self.look.notice(out, &say(self.look.lang, id, args));
-    }
-
-    /// The member's message has its place in the order: acknowledges it, if that was asked for.
-    pub fn spoke(&self, position: impl FnOnce() -> Position, out: &mut Vec<u8>) {
-        if self.ack {
+        if self.look.is_json() {
+            let position = Some(position());
+            self.look.event(out, &Event::Ack { room: Some(room), position, op: None, id });
+        } else if self.ack {
             self.look.ack(out, position());
         }
     }
 
-    /// Welcomes the member, once, after it has spoken or commanded; never in raw. `where_` gives its room and position.
+    /// Welcomes the member, once, after it has spoken or commanded; in text only. `where_` gives its room and position.
     pub fn greet(&mut self, where_: impl FnOnce() -> (String, Position), out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.greeted, true) || self.is_raw() {
+        if std::mem::replace(&mut self.greeted, true) || self.look.format != Format::Text {
             return;
         }
         let (room, position) = where_();
@@ -253,7 +345,7 @@ impl Session {
             ("room", room.as_str().into()),
             ("position", position.as_str().into()),
         ];
-        self.told(out, "welcome", &args);
+        self.look.notice(out, &say(self.look.lang, "welcome", &args));
     }
 
     /// Whether the member has been welcomed, and so been announced to the room.

@@ -5,6 +5,7 @@
 
 pub mod cli;
 
+mod http;
 pub mod server;
 
 pub mod client;

@@ -2,10 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{
-    Arguments, At, Format, NAME_BYTES_TYPED, Name, NameError, Refusal, Request, ValueError,
-};
-use super::{cut, find};
+use super::{Arguments, At, NAME_BYTES_TYPED, Name, NameError, Refusal, Request, cut, find};
 use crate::limits::HISTORY_DEFAULT;
 
 type Read = Result<Request, Refusal>;
@@ -27,7 +24,7 @@ pub(super) fn leave(arguments: &Arguments<'_>) -> Read {
 pub(super) fn msg(arguments: &Arguments<'_>) -> Read {
     let (to, text) =
         arguments.rest.trim_ascii_start().split_once(' ').ok_or_else(|| arguments.missing())?;
-    Ok(Request::Msg { to: whoever(to)?, text: said(arguments, text)? })
+    Ok(Request::Msg { to: whoever(to)?, body: said(arguments, text)?.into() })
 }
 
 pub(super) fn who(arguments: &Arguments<'_>) -> Read {
@@ -55,14 +52,7 @@ pub(super) fn resume(arguments: &Arguments<'_>) -> Read {
 }
 
 pub(super) fn format(arguments: &Arguments<'_>) -> Read {
-    let given = arguments.word()?;
-    given.parse().map(Request::Format).map_err(|_: ValueError| {
-        if given.eq_ignore_ascii_case(Format::JSON) {
-            Refusal::NotYet { what: "/format json" }
-        } else {
-            arguments.bad(given)
-        }
-    })
+    value(arguments, Request::Format)
 }
 
 pub(super) fn framing(arguments: &Arguments<'_>) -> Read {

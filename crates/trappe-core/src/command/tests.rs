@@ -87,6 +87,7 @@ fn a_doubled_slash_says_a_command() {
 #[test]
 fn a_command_is_read_in_full() {
     let text = Box::<str>::from;
+    let bytes = |text: &str| text.as_bytes().into();
     for (message, request) in [
         ("/nick alice", Request::Nick(name("alice"))),
         ("/NICK  alice ", Request::Nick(name("alice"))),
@@ -101,9 +102,9 @@ fn a_command_is_read_in_full() {
         ("/leave", Request::Leave),
         ("/leave ", Request::Leave),
         ("/Sortir", Request::Leave),
-        ("/msg bob salut  toi ", Request::Msg { to: text("bob"), text: text("salut  toi ") }),
-        ("/msg  client-17  x", Request::Msg { to: text("client-17"), text: text(" x") }),
-        ("/mp bob /quit", Request::Msg { to: text("bob"), text: text("/quit") }),
+        ("/msg bob salut  toi ", Request::Msg { to: text("bob"), body: bytes("salut  toi ") }),
+        ("/msg  client-17  x", Request::Msg { to: text("client-17"), body: bytes(" x") }),
+        ("/mp bob /quit", Request::Msg { to: text("bob"), body: bytes("/quit") }),
         ("/who", Request::Who(None)),
         ("/qui Salle", Request::Who(Some(text("Salle")))),
         ("/rooms", Request::Rooms),
@@ -118,6 +119,7 @@ fn a_command_is_read_in_full() {
         ),
         ("/format RAW", Request::Format(Format::Raw)),
         ("/format text", Request::Format(Format::Text)),
+        ("/format Json", Request::Format(Format::Json)),
         ("/framing auto", Request::Framing(Framing::Auto)),
         ("/framing Line", Request::Framing(Framing::Line)),
         ("/framing chunk", Request::Framing(Framing::Chunk)),
@@ -199,7 +201,8 @@ fn a_bad_command_is_refused_and_never_spoken() {
         ("/resume 1 2", too_many("resume")),
         ("/format", missing("format")),
         ("/format xml", bad("format", "xml")),
-        ("/format JSON", Refusal::NotYet { what: "/format json" }),
+        ("/format json5", bad("format", "json5")),
+        ("/format raw json", too_many("format")),
         ("/framing", missing("framing")),
         ("/framing len16", bad("framing", "len16")),
         ("/framing auto line", too_many("framing")),
@@ -298,12 +301,14 @@ fn values_are_written_as_they_are_read() {
     for lang in Lang::ALL {
         assert_eq!(lang.as_str().parse(), Ok(lang));
     }
-    for format in [Format::Text, Format::Raw] {
+    for format in Format::ALL {
         assert_eq!(format.as_str().parse(), Ok(format));
     }
     assert_eq!(Lang::default(), Lang::Fr);
     let error = "x".parse::<Lang>().expect_err("no language");
     assert_eq!(error.to_string(), "\"x\" is not a language (fr, en)");
+    let error = "xml".parse::<Format>().expect_err("no format");
+    assert_eq!(error.to_string(), "\"xml\" is not a format (text, raw, json)");
 }
 
 proptest! {

@@ -105,11 +105,13 @@ pub enum Format {
     Text,
     /// Bodies alone, for programs.
     Raw,
+    /// One object a line or a frame, for programs that want to know all.
+    Json,
 }
 
 impl Format {
-    /// The third format of the protocol, which is not here yet.
-    pub(super) const JSON: &str = "json";
+    /// Every format, the default first.
+    pub const ALL: [Self; 3] = [Self::Text, Self::Raw, Self::Json];
 
     /// The word that is typed for it.
     #[must_use]
@@ -117,6 +119,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Raw => "raw",
+            Self::Json => "json",
         }
     }
 }
@@ -125,9 +128,8 @@ impl FromStr for Format {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let found =
-            [Self::Text, Self::Raw].into_iter().find(|f| f.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| ValueError::new(text, "a format (text, raw)"))
+        let found = Self::ALL.into_iter().find(|f| f.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| ValueError::new(text, "a format (text, raw, json)"))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Records → bytes. A batch is encoded once for each [`Key`] in use, and sent from there to everyone.
 
 pub mod escape;
+pub mod json;
 pub mod text;
+pub mod ws;
 
 use std::fmt;
 
@@ -9,19 +11,34 @@ use bytes::Bytes;
 
 use crate::{
     command::{Format, Lang},
+    event::{Event, Said},
     framing::Framing,
     message::{Author, Kind, Record},
     room::batch::{Batch, Encoded},
     words::say,
 };
 
+/// What a member's bytes are wrapped in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// Nothing: lines, or what the member's framing says.
+    #[default]
+    Stream,
+    /// WebSocket: each message, reply and notice is a frame of its own.
+    WebSocket,
+    /// Server-Sent Events (WHATWG HTML §9.2), JSON in each; a message's `id` is its position.
+    Events,
+}
+
 /// How one member is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// For eyes, or for programs.
+    /// For eyes, for programs that want bytes, or for programs that want all facts.
     pub format: Format,
     /// How bodies are delimited in raw format: as the member delimits its own.
     pub framing: Framing,
+    /// What all of it is wrapped in.
+    pub wire: Wire,
     /// The language of sentences.
     pub lang: Lang,
     /// No notices.
@@ -34,17 +51,39 @@ pub struct Key(u8);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [&str; Key::COUNT] =
-            ["text", "text fr", "text en", "raw line", "raw nul", "raw len32", "raw chunk"];
+        const NAMES: [&str; Key::COUNT] = [
+            "text",
+            "text fr",
+            "text en",
+            "text ws",
+            "text ws fr",
+            "text ws en",
+            "json",
+            "json notices",
+            "json ws",
+            "json ws notices",
+            "raw line",
+            "raw nul",
+            "raw len32",
+            "raw chunk",
+            "raw ws",
+            "events",
+        ];
         f.write_str(NAMES[self.index()])
     }
 }
 
 impl Key {
     /// How many there are.
-    pub const COUNT: usize = 7;
-    const TEXT: Key = Key(0);
-    const RAW_LINE: Key = Key(3);
+    pub const COUNT: usize = 16;
+    const TEXT_WS: u8 = 3;
+    const JSON: u8 = 6;
+    const RAW_LINE: u8 = 10;
+    const RAW_NUL: u8 = 11;
+    const RAW_LEN32: u8 = 12;
+    const RAW_CHUNK: u8 = 13;
+    const RAW_WS: u8 = 14;
+    const EVENTS: u8 = 15;
 
     /// A small number below [`Key::COUNT`].
     #[must_use]
@@ -55,32 +94,79 @@ impl Key {
     /// The encoding for who wants no notices, or where there are none: then the language makes no difference.
     #[must_use]
     pub fn without_notices(self) -> Key {
-        if self.0 < Key::RAW_LINE.0 { Key::TEXT } else { self }
+        Key(match self.0 {
+            0..3 => 0,
+            3..6 => 3,
+            6..8 => 6,
+            8..10 => 8,
+            other => other,
+        })
     }
+}
+
+/// What a message is to one reader alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    /// It was asked for again.
+    pub old: bool,
+    /// The reader said it itself.
+    pub own: bool,
 }
 
 impl Look {
     /// The encoding that serves this look.
     #[must_use]
     pub fn key(self) -> Key {
-        match (self.format, self.framing, self.lang) {
-            (Format::Text, ..) if self.quiet => Key::TEXT,
-            (Format::Text, _, Lang::Fr) => Key(1),
-            (Format::Text, _, Lang::En) => Key(2),
-            (Format::Raw, Framing::Auto | Framing::Line, _) => Key::RAW_LINE,
-            (Format::Raw, Framing::Nul, _) => Key(4),
-            (Format::Raw, Framing::Len32, _) => Key(5),
-            (Format::Raw, Framing::Chunk, _) => Key(6),
-        }
+        let ws = self.wire == Wire::WebSocket;
+        Key(match self.format {
+            _ if self.wire == Wire::Events => Key::EVENTS,
+            Format::Text => {
+                let lang = match self.lang {
+                    _ if self.quiet => 0,
+                    Lang::Fr => 1,
+                    Lang::En => 2,
+                };
+                if ws { Key::TEXT_WS + lang } else { lang }
+            }
+            Format::Json => Key::JSON + if ws { 2 } else { 0 } + u8::from(!self.quiet),
+            Format::Raw if ws => Key::RAW_WS,
+            Format::Raw => match self.framing {
+                Framing::Auto | Framing::Line => Key::RAW_LINE,
+                Framing::Nul => Key::RAW_NUL,
+                Framing::Len32 => Key::RAW_LEN32,
+                Framing::Chunk => Key::RAW_CHUNK,
+            },
+        })
+    }
+
+    /// Whether the member is told things as events, not as sentences.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json || self.wire == Wire::Events
     }
 
     /// A notice to this member alone: `* sentence`.
     pub fn notice(self, out: &mut Vec<u8>, sentence: &str) {
+        if self.is_json() {
+            return self.event(out, &Event::Notice { text: sentence, id: None });
+        }
         self.reply(out, |line| text::notice(line, sentence));
     }
 
     /// An error to this member alone: `! code sentence`.
     pub fn error(self, out: &mut Vec<u8>, code: &str, sentence: &str) {
+        if self.is_json() {
+            let event = Event::Error {
+                code,
+                text: sentence,
+                op: None,
+                id: None,
+                at: None,
+                field: None,
+                room: None,
+            };
+            return self.event(out, &event);
+        }
         self.reply(out, |line| text::error(line, code, sentence));
     }
 
@@ -89,21 +175,49 @@ impl Look {
         self.reply(out, |line| line.extend_from_slice(format!("+ack {position}\n").as_bytes()));
     }
 
-    /// A private message: `-alice- body` in text; in raw the body alone, exact.
-    pub fn direct(self, out: &mut Vec<u8>, from: &Author, body: &[u8]) {
+    /// A private message: `-alice- body` in text; in raw the body alone, exact. `time_us`: microseconds since 1970.
+    pub fn direct(self, out: &mut Vec<u8>, from: &Author, time_us: u64, body: &[u8]) {
+        if self.is_json() {
+            return self.event(out, &Event::Direct { from, time_us, body });
+        }
         match self.format {
-            Format::Text => text::direct(out, &from.to_string(), body),
-            Format::Raw => self.delimit(out, body),
+            Format::Text => self.reply(out, |line| text::direct(line, &from.to_string(), body)),
+            _ => self.delimit(out, body),
         }
     }
 
-    /// Lines of talk, delimited as this member delimits: text is always lines.
+    /// An event, in the JSON format.
+    pub fn event(self, out: &mut Vec<u8>, event: &Event<'_>) {
+        match self.wire {
+            Wire::Stream => {
+                json::event(out, event);
+                out.push(b'\n');
+            }
+            Wire::WebSocket => {
+                let mut payload = Vec::new();
+                json::event(&mut payload, event);
+                ws::frame(out, ws::Opcode::Text, &payload);
+            }
+            Wire::Events => {
+                out.extend_from_slice(b"data: ");
+                json::event(out, event);
+                out.extend_from_slice(b"\n\n");
+            }
+        }
+    }
+
+    /// Lines of talk, delimited as this member delimits: text is always lines, and on WebSocket a frame.
     fn reply(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.format == Format::Text || self.key() == Key::RAW_LINE {
+        if self.wire == Wire::Stream
+            && (self.format == Format::Text || self.key().0 == Key::RAW_LINE)
+        {
             return write(out);
         }
         let mut lines = Vec::new();
         write(&mut lines);
+        if self.wire == Wire::WebSocket {
+            return ws::frame(out, ws::Opcode::Text, lines.strip_suffix(b"\n").unwrap_or(&lines));
+        }
         for line in lines.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
             self.delimit(out, line);
         }
@@ -117,16 +231,17 @@ impl Look {
 /// One body, exact, delimited as `key` says.
 fn raw(out: &mut Vec<u8>, key: Key, body: &[u8]) {
     match key.0 {
-        4 => {
+        Key::RAW_NUL => {
             out.extend_from_slice(body);
             out.push(0);
         }
-        5 => {
+        Key::RAW_LEN32 => {
             let len = u32::try_from(body.len()).expect("a message is bounded far below 4 GiB");
             out.extend_from_slice(&len.to_be_bytes());
             out.extend_from_slice(body);
         }
-        6 => out.extend_from_slice(body),
+        Key::RAW_CHUNK => out.extend_from_slice(body),
+        Key::RAW_WS => ws::message(out, body),
         _ => {
             out.extend_from_slice(body);
             out.push(b'\n');
@@ -136,40 +251,129 @@ fn raw(out: &mut Vec<u8>, key: Key, body: &[u8]) {
 
 /// All records of a batch in one format.
 pub(crate) fn batch(batch: &Batch, key: Key) -> Encoded {
-    if key == Key::RAW_LINE {
+    if key.0 == Key::RAW_LINE {
         // The buffer holds the bodies with a newline after each already.
         return Encoded { bytes: batch.body.clone(), ends: None };
     }
-    let lang = match key.0 {
-        1 => Some(Lang::Fr),
-        2 => Some(Lang::En),
-        _ => None,
-    };
     // Enough for the plain case, so that it is one allocation: `<client-123456> ` and a newline around each body.
-    let mut out = Vec::with_capacity(batch.body.len() + batch.records.len() * 18);
+    let around = if key.0 >= Key::RAW_LINE && key.0 < Key::EVENTS { 10 } else { 18 };
+    let around = if matches!(key.0, 6..10 | Key::EVENTS) { 140 } else { around };
+    let mut out = Vec::with_capacity(batch.body.len() + batch.records.len() * around);
     let mut ends = Vec::with_capacity(batch.records.len());
-    let mut author = String::new();
-    let mut number = 0;
+    let mut writer = Writer::new(key);
     for record in &batch.records {
-        if key.0 > Key::RAW_LINE.0 {
-            if record.kind == Kind::Speech {
-                raw(&mut out, key, batch.body(record));
-            }
-        } else if record.kind == Kind::Speech {
-            if number != record.author.number
-                || record.author.name.as_ref().is_some_and(|n| n.as_str() != author)
-            {
-                number = record.author.number;
-                author = record.author.to_string();
-            }
-            text::speech(&mut out, &author, batch.body(record));
-        } else if let Some(lang) = lang {
-            text::notice(&mut out, &sentence(record, lang));
-        }
+        writer.record(&mut out, batch, record, Marks::default());
         ends.push(u32::try_from(out.len()).expect("an encoding is bounded far below 4 GiB"));
     }
     out.shrink_to_fit();
     Encoded { bytes: Bytes::from(out), ends: Some(ends.into_boxed_slice()) }
+}
+
+/// One record as one reader alone gets it.
+pub(crate) fn marked(out: &mut Vec<u8>, key: Key, batch: &Batch, record: &Record, marks: Marks) {
+    Writer::new(key).record(out, batch, record, marks);
+}
+
+/// Writes records in one format; remembers what one record shares with the next.
+struct Writer {
+    key: Key,
+    /// The language of notices, where there are any.
+    lang: Option<Lang>,
+    number: u64,
+    author: String,
+    payload: Vec<u8>,
+}
+
+impl Writer {
+    fn new(key: Key) -> Writer {
+        let lang = match key.0 {
+            1 | 4 => Some(Lang::Fr),
+            2 | 5 => Some(Lang::En),
+            _ => None,
+        };
+        Writer { key, lang, number: 0, author: String::new(), payload: Vec::new() }
+    }
+
+    fn record(&mut self, out: &mut Vec<u8>, batch: &Batch, record: &Record, marks: Marks) {
+        match self.key.0 {
+            0..3 => self.text(out, batch, record),
+            3..6 => self.framed(out, |writer, payload| {
+                writer.text(payload, batch, record);
+                payload.pop_if(|last| *last == b'\n');
+            }),
+            6..8 => {
+                let before = out.len();
+                self.json(out, batch, record, marks);
+                if out.len() > before {
+                    out.push(b'\n');
+                }
+            }
+            8..10 => {
+                self.framed(out, |writer, payload| writer.json(payload, batch, record, marks));
+            }
+            Key::EVENTS if record.kind == Kind::Speech => {
+                let id = batch.life.position(record.seq);
+                out.extend_from_slice(format!("id: {id}\ndata: ").as_bytes());
+                self.json(out, batch, record, marks);
+                out.extend_from_slice(b"\n\n");
+            }
+            Key::EVENTS => {}
+            _ if record.kind == Kind::Speech => raw(out, self.key, batch.body(record)),
+            _ => {}
+        }
+    }
+
+    /// A text frame around what `write` writes; none around nothing.
+    fn framed(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Writer, &mut Vec<u8>)) {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        write(self, &mut payload);
+        if !payload.is_empty() {
+            ws::frame(out, ws::Opcode::Text, &payload);
+        }
+        self.payload = payload;
+    }
+
+    fn text(&mut self, out: &mut Vec<u8>, batch: &Batch, record: &Record) {
+        if record.kind == Kind::Speech {
+            let author = &record.author;
+            if self.author.is_empty()
+                || self.number != author.number
+                || author.name.as_ref().is_some_and(|n| n.as_str() != self.author)
+            {
+                self.number = author.number;
+                self.author = author.to_string();
+            }
+            text::speech(out, &self.author, batch.body(record));
+        } else if let Some(lang) = self.lang {
+            text::notice(out, &sentence(record, lang));
+        }
+    }
+
+    fn json(&self, out: &mut Vec<u8>, batch: &Batch, record: &Record, marks: Marks) {
+        let (room, from) = (batch.life.name.as_str(), &record.author);
+        let notices = matches!(self.key.0, 7 | 9);
+        match &record.kind {
+            Kind::Speech => {
+                let Record { seq, time_us, id, .. } = *record;
+                let Marks { old, own } = marks;
+                let body = batch.body(record);
+                json::msg(out, &Said { room, seq, from, time_us, id, body, old, own });
+            }
+            // Each member gets its own goodbye, once for all of its rooms.
+            Kind::Goodbye => {}
+            _ if !notices => {}
+            Kind::Joined => json::event(out, &Event::Join { room, from, own: None, id: None }),
+            Kind::Left(text) => {
+                let text = text.as_deref();
+                json::event(out, &Event::Leave { room, from, text, own: false, id: None });
+            }
+            Kind::Renamed(name) => {
+                let (room, name) = (Some(room), name.as_str());
+                json::event(out, &Event::Nick { room, from, name, own: false, id: None });
+            }
+        }
+    }
 }
 
 fn sentence(record: &Record, lang: Lang) -> String {

@@ -42,6 +42,10 @@ pub enum End {
     Length,
     /// A NUL (`nul`).
     Nul,
+    /// The end of a WebSocket text message.
+    Text,
+    /// The end of a WebSocket binary message.
+    Binary,
 }
 
 /// What the bytes turned out to be.

@@ -18,6 +18,8 @@ fn good_names_are_kept_in_nfc() {
         ("2", "2"),
         ("-", "-"),
         ("_x.y-z_", "_x.y-z_"),
+        (".a", ".a"),
+        ("..-", "..-"),
         ("e\u{301}le\u{300}ve", "élève"),
         ("Zoë", "Zoë"),
         ("Nguyễn", "Nguyễn"),
@@ -117,6 +119,11 @@ fn bad_names_say_which_rule_they_break() {
         ("CONSOLE", Reserved),
         ("http", Reserved),
         ("ſerver", Reserved),
+        (".", Reserved),
+        ("..", Reserved),
+        ("...", Reserved),
+        ("．", Character('．')),
+        ("…", Character('…')),
         ("ｓｅｒｖｅｒ", Reserved),
         ("client-1", Reserved),
         ("CLIENT-17", Reserved),
@@ -128,6 +135,14 @@ fn bad_names_say_which_rule_they_break() {
     ] {
         assert_eq!(Name::parse(typed), Err(why), "{typed:?}");
     }
+}
+
+#[test]
+fn the_hub_alone_names_the_author_of_a_post() {
+    let http = Name::http();
+    assert_eq!(http.as_str(), "http");
+    assert_eq!(http.folded(), Folded::of("HTTP"));
+    assert_eq!(Name::parse(http.as_str()), Err(NameError::Reserved));
 }
 
 #[test]

@@ -8,38 +8,50 @@ use std::sync::{
 use bytes::Bytes;
 
 use crate::{
+    command::Epoch,
     encode::{self, Key},
     limits::{BATCH_OVERHEAD_BYTES, RECORD_BYTES},
-    message::Record,
+    message::{Position, Record},
+    name::Name,
 };
 
-/// How many bytes a group of batches takes: bodies, records and encodings. Shared by all batches of a room.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    room: AtomicUsize,
+/// One life of a room's log: what all of its batches share.
+#[derive(Debug)]
+pub struct Life {
+    /// The room's name.
+    pub name: Name,
+    /// Which of its lives this is.
+    pub epoch: Epoch,
+    bytes: AtomicUsize,
     all: Arc<AtomicUsize>,
 }
 
-impl Ledger {
-    /// A room's ledger, which adds to the ledger of all.
+impl Life {
+    /// A new life. `all` counts the bytes of all rooms.
     #[must_use]
-    pub fn new(all: Arc<AtomicUsize>) -> Arc<Ledger> {
-        Arc::new(Ledger { room: AtomicUsize::new(0), all })
+    pub fn new(name: Name, epoch: Epoch, all: Arc<AtomicUsize>) -> Arc<Life> {
+        Arc::new(Life { name, epoch, bytes: AtomicUsize::new(0), all })
     }
 
-    /// Bytes that the room's live batches take, whoever holds them.
+    /// Bytes that its live batches take, whoever holds them: bodies, records and encodings.
     #[must_use]
-    pub fn room(&self) -> usize {
-        self.room.load(Relaxed)
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// The position after message `seq`.
+    #[must_use]
+    pub fn position(&self, seq: u64) -> Position {
+        Position { epoch: self.epoch, seq }
     }
 
     fn add(&self, bytes: usize) {
-        self.room.fetch_add(bytes, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
         self.all.fetch_add(bytes, Relaxed);
     }
 
     fn sub(&self, bytes: usize) {
-        self.room.fetch_sub(bytes, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
         self.all.fetch_sub(bytes, Relaxed);
     }
 }
@@ -71,7 +83,8 @@ pub struct Batch {
     weight_extra: usize,
     encodings: [OnceLock<Box<Encoded>>; Key::COUNT],
     extra: AtomicUsize,
-    ledger: Arc<Ledger>,
+    /// Which room it is of, and which life of its log.
+    pub life: Arc<Life>,
 }
 
 impl Batch {
@@ -82,7 +95,7 @@ impl Batch {
         records: Vec<Record>,
         body: Bytes,
         weight_extra: usize,
-        ledger: Arc<Ledger>,
+        life: Arc<Life>,
     ) -> Batch {
         let notices = records.iter().any(|r| r.seq == 0);
         let batch = Batch {
@@ -95,9 +108,9 @@ impl Batch {
             weight_extra,
             encodings: Default::default(),
             extra: AtomicUsize::new(0),
-            ledger,
+            life,
         };
-        batch.ledger.add(batch.own_bytes());
+        batch.life.add(batch.own_bytes());
         batch
     }
 
@@ -123,10 +136,16 @@ impl Batch {
     /// How many of the records are messages.
     #[must_use]
     pub fn messages(&self) -> u64 {
+        self.messages_in(0, self.records.len())
+    }
+
+    /// How many of the records `from..to` (offsets inside this batch) are messages.
+    #[must_use]
+    pub fn messages_in(&self, from: usize, to: usize) -> u64 {
         if self.notices {
-            self.records.iter().filter(|r| r.seq > 0).count() as u64
+            self.records[from..to].iter().filter(|r| r.seq > 0).count() as u64
         } else {
-            self.records.len() as u64
+            (to - from) as u64
         }
     }
 
@@ -155,7 +174,7 @@ impl Batch {
                 0
             };
             self.extra.fetch_add(more, Relaxed);
-            self.ledger.add(more);
+            self.life.add(more);
             encoded
         })
     }
@@ -175,6 +194,6 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.ledger.sub(self.own_bytes() + self.extra.load(Relaxed));
+        self.life.sub(self.own_bytes() + self.extra.load(Relaxed));
     }
 }

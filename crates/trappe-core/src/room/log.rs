@@ -12,10 +12,9 @@ use std::{
 use bytes::BytesMut;
 
 use crate::{
-    command::Epoch,
     limits::{BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, LINE_BREAK_BYTES, WORKERS},
-    message::{Author, Kind, Position, Record},
-    room::batch::{Batch, Ledger},
+    message::{Entry, Kind, Position, Record},
+    room::batch::{Batch, Life},
 };
 
 /// What a room keeps for `/history` and `/resume`: the smaller of both rules.
@@ -81,9 +80,10 @@ struct Shard {
 /// The open end of one room's log, and its retained batches. `W` wakes a sender that was slowed.
 #[derive(Debug)]
 pub struct Log<W> {
-    epoch: Epoch,
     next: u64,
     next_seq: u64,
+    /// When the last record was appended.
+    time_us: u64,
     /// Weight of everything sealed so far.
     weight: u64,
     first: u64,
@@ -103,24 +103,18 @@ pub struct Log<W> {
     shards: Vec<Shard>,
     /// Senders that wait, by number: each once, however often it asks.
     slowed: BTreeMap<u64, W>,
-    ledger: Arc<Ledger>,
+    life: Arc<Life>,
 }
 
 impl<W> Log<W> {
     /// A new log, a new life: its first message will be number 1.
     #[must_use]
-    pub fn new(
-        epoch: Epoch,
-        retain: Retain,
-        lag_bytes: usize,
-        workers: usize,
-        ledger: Arc<Ledger>,
-    ) -> Log<W> {
+    pub fn new(life: Arc<Life>, retain: Retain, lag_bytes: usize, workers: usize) -> Log<W> {
         debug_assert!(workers <= WORKERS, "a set of workers is one word");
         Log {
-            epoch,
             next: 0,
             next_seq: 1,
+            time_us: 0,
             weight: 0,
             first: 0,
             first_seq: 1,
@@ -135,19 +129,14 @@ impl<W> Log<W> {
             woken: 0,
             shards: (0..workers).map(|_| Shard::default()).collect(),
             slowed: BTreeMap::new(),
-            ledger,
+            life,
         }
     }
 
     /// Appends one record at the end: here its place in the order is fixed. `worker` is the author's.
-    pub fn append(
-        &mut self,
-        now_us: u64,
-        author: Author,
-        kind: Kind,
-        body: &[u8],
-        worker: usize,
-    ) -> Appended {
+    pub fn append(&mut self, time_us: u64, entry: Entry<'_>, worker: usize) -> Appended {
+        let Entry { author, kind, id, body } = entry;
+        self.time_us = self.time_us.max(time_us);
         let index = self.next;
         let speech = kind == Kind::Speech;
         let start = to_u32(self.body.len());
@@ -165,7 +154,7 @@ impl<W> Log<W> {
         };
         let seq = if speech { self.next_seq } else { 0 };
         let number = author.number;
-        self.records.push(Record { author, kind, seq, time_us: now_us, start, end });
+        self.records.push(Record { author, kind, seq, time_us: self.time_us, id, start, end });
         self.next += 1;
         self.next_seq += u64::from(speech);
         let bit = 1 << worker;
@@ -206,7 +195,7 @@ impl<W> Log<W> {
             records,
             body,
             extra,
-            Arc::clone(&self.ledger),
+            Arc::clone(&self.life),
         ));
         self.first = self.next;
         self.first_seq = self.next_seq;
@@ -337,13 +326,7 @@ impl<W> Log<W> {
     /// The position after the last message.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, seq: self.next_seq - 1 }
-    }
-
-    /// Which life of the log this is.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.life.position(self.next_seq - 1)
     }
 }
 

@@ -5,7 +5,10 @@
 
 pub mod batch;
 pub mod cursor;
+pub mod listener;
 pub mod log;
+pub mod page;
+mod replay;
 pub mod view;
 
 #[cfg(test)]

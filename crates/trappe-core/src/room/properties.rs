@@ -9,16 +9,17 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    batch::Ledger,
-    cursor::{Cursor, Item, Next, Own},
+    batch::Life,
+    listener::{Item, Listener, Next, Views},
     log::{Log, Retain},
     view::View,
 };
 use crate::{
     command::{Epoch, Format, Lang},
-    encode::Look,
+    encode::{Look, Wire},
     framing::Framing,
-    message::{Author, Kind},
+    message::{Author, Entry, Kind},
+    name::Name,
 };
 
 /// One step of a room's life.
@@ -51,12 +52,29 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 const READER: u64 = 1;
+const ROOM: u32 = 0;
+
+/// The view of the only room.
+struct One<'v>(&'v View);
+
+impl Views for One<'_> {
+    fn view(&self, room: u32) -> Option<&View> {
+        (room == ROOM).then_some(self.0)
+    }
+}
+
+fn life() -> Arc<Life> {
+    Life::new(Name::parse("r").expect("a name"), Epoch::from_random(1), Arc::default())
+}
+
+fn speech(number: u64, body: &[u8]) -> Entry<'_> {
+    Entry::speech(Author { number, name: None }, None, body)
+}
 
 struct Room {
     log: Log<()>,
     view: View,
-    cursor: Cursor<()>,
-    own_until: u64,
+    listener: Listener<()>,
     wire: Vec<u8>,
     all: Arc<AtomicUsize>,
     firsts: VecDeque<u64>,
@@ -67,34 +85,39 @@ impl Room {
         let all = Arc::new(AtomicUsize::new(0));
         let retain = Retain { messages: 5, bytes: 4000 };
         let epoch = Epoch::from_random(7);
-        let mut log = Log::new(epoch, retain, 8 << 20, 1, Ledger::new(Arc::clone(&all)));
-        let ((at, _), _) = log.enter(0, READER);
-        let look = Look { format, framing: Framing::Auto, lang: Lang::En, quiet: false };
-        let view = View::new(epoch, log.kept(), log.sealed());
-        let cursor = Cursor::new(at, look, echo);
-        Room { log, view, cursor, own_until: 0, wire: Vec::new(), all, firsts: VecDeque::new() }
-    }
-
-    fn own(&self) -> Own {
-        Own { number: READER, until: self.own_until }
+        let life = Life::new(Name::parse("r").expect("a name"), epoch, Arc::clone(&all));
+        let mut log = Log::new(Arc::clone(&life), retain, 8 << 20, 1);
+        let (at, _) = log.enter(0, READER);
+        let look = Look {
+            format,
+            framing: Framing::Auto,
+            wire: Wire::Stream,
+            lang: Lang::En,
+            quiet: false,
+        };
+        let view = View::new(life, log.kept(), log.sealed());
+        let mut listener = Listener::new(look);
+        listener.enter(READER, ROOM, &view, at);
+        listener.push(Item::Look(look, echo));
+        Room { log, view, listener, wire: Vec::new(), all, firsts: VecDeque::new() }
     }
 
     /// Writes as the pump does, to a socket that takes `room` bytes.
     fn write(&mut self, mut room: usize) {
         loop {
-            match self.cursor.next(&self.view) {
+            match self.listener.next(&One(&self.view)) {
                 Next::Idle | Next::Done => return,
                 Next::Act(()) => {}
                 Next::Half => {
-                    let n = self.cursor.half().len().min(room);
-                    self.wire.extend_from_slice(&self.cursor.half()[..n]);
-                    self.cursor.half_written(n);
+                    let n = self.listener.half().len().min(room);
+                    self.wire.extend_from_slice(&self.listener.half()[..n]);
+                    self.listener.half_written(n);
                     room -= n;
                 }
-                Next::Records => {
+                Next::Records(i) => {
                     let mut n = 0;
                     let mut any = false;
-                    for run in self.cursor.runs(&self.view, self.own()) {
+                    for run in self.listener.runs(i, &self.view) {
                         any = true;
                         let take = run.bytes.len().min(room - n);
                         self.wire.extend_from_slice(&run.bytes[..take]);
@@ -104,9 +127,9 @@ impl Room {
                         }
                     }
                     if any {
-                        self.cursor.written(&self.view, self.own(), n);
+                        self.listener.written(i, &self.view, n);
                     } else {
-                        self.cursor.nothing_ahead(&self.view);
+                        self.listener.nothing_ahead(i, &self.view);
                     }
                     room -= n;
                 }
@@ -122,17 +145,18 @@ impl Room {
             Act::Say(number, len) => {
                 let body = format!("{:04}{}", said.len(), "x".repeat(len)).into_bytes();
                 let author = Author { number, name: None };
-                let appended = self.log.append(0, author, Kind::Speech, &body, 0);
+                let entry = Entry::speech(author, None, &body);
+                let appended = self.log.append(0, entry, 0);
                 said.push((appended.seq, number, body));
                 if number == READER {
-                    self.own_until = appended.index + 1;
+                    self.listener.spoke(ROOM, appended.index + 1);
                 }
             }
             Act::Notice(number) => {
-                let appended =
-                    self.log.append(0, Author { number, name: None }, Kind::Joined, &[], 0);
+                let author = Author { number, name: None };
+                let appended = self.log.append(0, Entry::notice(author, Kind::Joined), 0);
                 if number == READER {
-                    self.own_until = appended.index + 1;
+                    self.listener.spoke(ROOM, appended.index + 1);
                 }
             }
             Act::Seal => {
@@ -142,13 +166,13 @@ impl Room {
                 }
             }
             Act::Write(room) => self.write(room),
-            Act::Reply => self.cursor.push(Item::Bytes(Bytes::from_static(b"* reply\n"))),
+            Act::Reply => self.listener.push(Item::Bytes(Bytes::from_static(b"* reply\n"))),
             Act::Trim(keep) => {
                 while self.firsts.len() > keep {
                     self.firsts.pop_front();
                 }
                 let oldest = self.firsts.front().copied().unwrap_or(self.view.end());
-                self.cursor.cut(&self.view, oldest);
+                self.listener.cut(ROOM, &self.view, oldest);
                 self.view.trim(oldest);
             }
         }
@@ -221,7 +245,7 @@ proptest! {
         room.write(usize::MAX);
         room.wire.clear();
         let (_, kept) = room.view.last(u64::MAX);
-        room.cursor.push(Item::History(n));
+        room.listener.push(Item::History { room: ROOM, count: n, id: None });
         room.write(usize::MAX);
         let (got, gaps) = understand(&room.wire);
         let count = n.min(usize::try_from(kept).expect("a few"));
@@ -245,17 +269,16 @@ proptest! {
 
 #[test]
 fn what_is_kept_is_the_smaller_of_both_rules() {
-    let all = Arc::new(AtomicUsize::new(0));
     let retain = Retain { messages: 3, bytes: 1 << 20 };
-    let mut log: Log<()> = Log::new(Epoch::from_random(1), retain, 1 << 20, 1, Ledger::new(all));
+    let mut log: Log<()> = Log::new(life(), retain, 1 << 20, 1);
     for i in 0..10u32 {
-        log.append(0, Author { number: 1, name: None }, Kind::Speech, &i.to_be_bytes(), 0);
+        log.append(0, speech(1, &i.to_be_bytes()), 0);
         log.seal();
     }
     assert_eq!(log.kept().iter().map(|b| b.messages()).sum::<u64>(), 3);
     let big = vec![b'x'; 600 << 10];
     for _ in 0..3 {
-        log.append(0, Author { number: 1, name: None }, Kind::Speech, &big, 0);
+        log.append(0, speech(1, &big), 0);
         log.seal();
     }
     assert!(log.kept().len() <= 1, "three messages fit the number, not the bytes");
@@ -265,15 +288,11 @@ fn what_is_kept_is_the_smaller_of_both_rules() {
 fn a_sender_is_slowed_only_while_all_others_are_far_behind() {
     let lag = 100_000;
     let retain = Retain { messages: 10, bytes: 1 << 20 };
-    let ledger = Ledger::new(Arc::default());
-    let mut log: Log<&str> = Log::new(Epoch::from_random(1), retain, lag, 2, ledger);
+    let mut log: Log<&str> = Log::new(life(), retain, lag, 2);
     let (sender, slow, quick) = (1, 2, 3);
     log.enter(0, sender);
     log.enter(0, slow);
-    let say = |log: &mut Log<&str>| {
-        let author = Author { number: sender, name: None };
-        log.append(0, author, Kind::Speech, &[b'x'; 10_000], 0).pressed
-    };
+    let say = |log: &mut Log<&str>| log.append(0, speech(sender, &[b'x'; 10_000]), 0).pressed;
     assert!(!say(&mut log), "nobody is behind yet");
     assert!((0..10).any(|_| say(&mut log)), "the only listener is far behind");
     log.slow(sender, "sender");
@@ -292,12 +311,10 @@ fn a_sender_is_slowed_only_while_all_others_are_far_behind() {
 
 #[test]
 fn a_worker_is_woken_once_between_two_seals() {
-    let ledger = Ledger::new(Arc::default());
     let retain = Retain { messages: 10, bytes: 1 << 20 };
-    let mut log: Log<()> = Log::new(Epoch::from_random(1), retain, 1 << 20, 2, ledger);
-    let mut say =
-        |worker| log.append(0, Author { number: 1, name: None }, Kind::Speech, b"x", worker).wake;
+    let mut log: Log<()> = Log::new(life(), retain, 1 << 20, 2);
+    let mut say = |worker| log.append(0, speech(1, b"x"), worker).wake;
     assert_eq!([say(0), say(0), say(1), say(1)], [true, false, true, false]);
     log.seal();
-    assert!(log.append(0, Author { number: 1, name: None }, Kind::Speech, b"x", 0).wake);
+    assert!(log.append(0, speech(1, b"x"), 0).wake);
 }

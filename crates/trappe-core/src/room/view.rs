@@ -3,16 +3,16 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    command::{At, Epoch},
+    command::At,
     encode::Key,
     message::Position,
-    room::batch::Batch,
+    room::batch::{Batch, Life},
 };
 
 /// One worker's view of a room's log. Indices count all records, seqs count messages.
 #[derive(Debug)]
 pub struct View {
-    epoch: Epoch,
+    life: Arc<Life>,
     batches: VecDeque<Arc<Batch>>,
     end: u64,
     end_seq: u64,
@@ -26,6 +26,8 @@ pub struct Resumed {
     pub from: u64,
     /// The oldest message there is, where the position asked for is of another life or older than that.
     pub gap: Option<Position>,
+    /// The position is of another life of the log.
+    pub other_life: bool,
 }
 
 impl View {
@@ -33,11 +35,11 @@ impl View {
     /// (`end`: index, seq, weight; see [`Log::sealed`](super::log::Log::sealed)).
     #[must_use]
     pub fn new(
-        epoch: Epoch,
+        life: Arc<Life>,
         batches: VecDeque<Arc<Batch>>,
         (end, end_seq, weight): (u64, u64, u64),
     ) -> View {
-        View { epoch, batches, end, end_seq, weight }
+        View { life, batches, end, end_seq, weight }
     }
 
     /// The next batch of the log.
@@ -70,7 +72,36 @@ impl View {
     /// The position after the last message.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, seq: self.end_seq - 1 }
+        self.life.position(self.end_seq - 1)
+    }
+
+    /// Which room this is, and which life of it.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// The record at `index`, and its place in its batch; none where it isn't held.
+    #[must_use]
+    pub fn record(&self, index: u64) -> Option<(&Arc<Batch>, usize)> {
+        let batch = self.batches.get(self.find(index)).filter(|_| index < self.end)?;
+        Some((batch, usize::try_from(index.checked_sub(batch.first)?).ok()?))
+    }
+
+    /// When the last batch's first record was appended, in microseconds since 1970; 0 if nothing is held.
+    #[must_use]
+    pub fn newest_us(&self) -> u64 {
+        self.batches.back().map_or(0, |batch| batch.records[0].time_us)
+    }
+
+    /// The first index from `from` on, below `to`, of a record by member `number`; `to` if there is none.
+    #[must_use]
+    pub fn next_by(&self, number: u64, from: u64, to: u64) -> u64 {
+        let to = to.min(self.end);
+        let own = |index: &u64| {
+            self.record(*index).is_some_and(|(batch, i)| batch.records[i].author.number == number)
+        };
+        (from..to).find(own).unwrap_or(to)
     }
 
     fn find(&self, index: u64) -> usize {
@@ -143,12 +174,12 @@ impl View {
     #[must_use]
     pub fn resume(&self, at: At) -> Resumed {
         let oldest_seq = self.batches.front().map_or(self.end_seq, |b| b.first_seq);
-        let other_life = at.epoch.is_some_and(|epoch| epoch != self.epoch);
+        let other_life = at.epoch.is_some_and(|epoch| epoch != self.life.epoch);
         if other_life || at.seq.saturating_add(1) < oldest_seq {
-            let gap = Position { epoch: self.epoch, seq: oldest_seq };
-            Resumed { from: self.oldest(), gap: Some(gap) }
+            let gap = self.life.position(oldest_seq);
+            Resumed { from: self.oldest(), gap: Some(gap), other_life }
         } else {
-            Resumed { from: self.after_seq(at.seq), gap: None }
+            Resumed { from: self.after_seq(at.seq), gap: None, other_life }
         }
     }
 
@@ -179,6 +210,12 @@ impl Run<'_> {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.batch.first + self.to as u64
+    }
+
+    /// How many of its records are messages.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.batch.messages_in(self.from, self.to)
     }
 }
 

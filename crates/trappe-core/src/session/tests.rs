@@ -4,7 +4,8 @@ use super::*;
 use crate::command::{Epoch, Lang};
 
 fn session(format: Format) -> Session {
-    let look = Look { format, framing: Framing::Auto, lang: Lang::Fr, quiet: false };
+    let look =
+        Look { format, framing: Framing::Auto, wire: Wire::Stream, lang: Lang::Fr, quiet: false };
     Session::new(7, look, 1000)
 }
 
@@ -13,8 +14,16 @@ fn say(session: &mut Session, body: &[u8], end: End) -> (String, String) {
     let mut out = Vec::new();
     let step = match session.frame(Frame::Message { body, end }, &mut out) {
         Step::Nothing => String::new(),
-        Step::Speak(body) => format!("> {}", String::from_utf8_lossy(&body)),
-        Step::Ask(request) => format!("? {request:?}"),
+        Step::Speak { body, room: None, id: None } => {
+            format!("> {}", String::from_utf8_lossy(&body))
+        }
+        Step::Speak { body, room, id } => {
+            let room = room.map(|room| room.to_string()).unwrap_or_default();
+            format!("> {} [{room} {id:?}]", String::from_utf8_lossy(&body))
+        }
+        Step::Ask { request, room: None } => format!("? {request:?}"),
+        Step::Ask { request, room: Some(room) } => format!("? {request:?} [{room}]"),
+        Step::Hello { session, rooms } => format!("hello {session:?} {rooms:?}"),
     };
     (step, String::from_utf8(out).expect("replies are UTF-8"))
 }
@@ -68,7 +77,7 @@ fn a_refused_message_is_named_where_messages_are_acknowledged() {
     assert!(out.starts_with(b"! too-long #2 > 1000 octets"), "{}", out.escape_ascii());
     out.clear();
     let position = Position { epoch: Epoch::from_random(0), seq: 9 };
-    session.spoke(|| position, &mut out);
+    session.spoke(&mut out, "lobby", None, || position);
     assert_eq!(out, b"+ack aaaaaaaaaa@9\n");
 }
 

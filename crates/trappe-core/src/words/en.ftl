@@ -145,12 +145,78 @@ slow-closed = connection closed: read too slowly, the hub could keep no more; re
 stalled-closed = connection closed: nothing was read for too long
 shutting-down = the server is stopping; connect again later
 
+one-room = JSON may be in several rooms, the other formats in one only; you are in { $count }; keep just one
+framing-fixed = on WebSocket each message is a frame already; /framing means nothing there
+not-an-op = expected a JSON object with "op", such as send with "text", or a command such as /help
+bad-json = this isn't JSON, from byte { $at } on; one object a line or a frame
+not-an-object = this is JSON, but no object; each line or frame is an object, with op
+duplicate-key = the field "{ $key }" is given twice
+too-many-fields = an object has { $limit } fields at most
+too-deep = objects and lists lie in one another at most { $limit } deep
+unknown-op = unknown op: "{ $op }"; nothing is done
+op-not-yet = this op doesn't exist yet in this version
+missing-field = the field "{ $field }" is missing
+bad-field = the field "{ $field }" won't do; expected: { $wanted ->
+    [text] a string
+    [line] a string without a line break
+    [something] a string that isn't empty
+    [base64] bytes in base 64 (standard alphabet)
+    [one-body] text or b64, not both
+    [switch] true or false
+    [number] a whole number from 0 to 2^53 − 1
+    [count] a whole number from 1 to 2^53 − 1
+    [position] "EPOCH@SEQ", "SEQ" or a whole number
+    [rooms] a list of at most { $limit } rooms, each an object with room
+    [format] text, raw or json
+   *[lang] fr or en
+    }
+which-room = say which room is meant, with "room"; you are in { $count }
+not-in-room = you are not in { $room }; go there first, with join
+too-many-rooms = { $limit } rooms at once at most; leave one first
+stale-id = id { $id } is too old: nobody knows any more whether it was said, and it isn't said a second time; go on with a greater id
+gone = this session was taken over elsewhere; nothing is done
+superseded = this session goes on over another connection
+no-lines = this address speaks only HTTP and WebSocket
+
 ## Other protocols on this port
 
-not-http = this port is a trappe socket hub, not yet a web server; try: nc HOST { $port }
+not-http = this HTTP request came too late or too slowly and passed for something else; try again on a new connection, in one go (port { $port })
 not-http2 = this port is a trappe socket hub and doesn't speak HTTP/2; try: nc HOST { $port }
 not-ssh = this port is a trappe socket hub, not an SSH server; try: nc HOST { $port }
 not-mqtt = this port is a trappe socket hub, not an MQTT server; try: nc HOST { $port }
+
+## HTTP
+
+http-bad-request = this HTTP request isn't correct, and isn't acted on
+http-bad-room = this can't be the name of a room; letters, digits, - _ . only
+http-local-only = this hub answers only its own machine, with nothing in between, until told otherwise; start it with --open; measures and state stay with the machine itself
+http-host-not-allowed = this hub isn't known by this name; if it is to be: trappe server --allow-host NAME
+http-origin-not-allowed = pages of this origin may not talk to this hub; if they must: trappe server --allow-origin ORIGIN
+http-not-found = there is nothing here; see /connect
+http-method-not-allowed = this method means nothing here
+http-content-type = "X-Trappe: 1" is needed, or the type application/json or application/octet-stream: a form of another page must not be able to speak here
+http-too-slow = the request didn't come in time
+http-busy = too many requests at once; try again in a moment
+http-not-here = this address doesn't speak that (trappe server --only)
+http-upgrade-required = WebSocket is spoken here, version 13
+http-bad-upgrade = Sec-WebSocket-Key has to be sixteen bytes in base 64
+http-bad-subprotocol = this hub's subprotocols: trappe.json.v1, trappe.text.v1, trappe.raw.v1; whoever asks for none gets JSON
+http-bad-body = the body of the request is incomplete or badly cut
+http-empty = an empty message says nothing; it isn't sent
+http-idempotency-key = an Idempotency-Key has 255 bytes at most
+http-idempotency-mismatch = something else was said under this Idempotency-Key; take a new one
+http-bad-last-event-id = Last-Event-ID is no position (EPOCH@SEQ)
+
+## Ready-made clients (/connect)
+
+connect-title = ready-made clients for this hub: { $address }, room { $room }
+connect-each = each says what it is given as an argument, then what you type, and prints what arrives; no library to install
+connect-what = { $address }, room { $room }: says what it is given or what you type, prints what arrives
+connect-javascript = paste it into a browser's console, on this hub's page; or, with Node 22 or later: node client.js bonjour
+connect-arduino = ESP32: put in the name and the password of your Wi-Fi, upload, then open the serial monitor (115200 baud, “New Line”)
+connect-board = to the board, { $host } is itself: put in this machine's address on your network, and start the hub with --open
+connect-wifi = name of the Wi-Fi
+connect-password = its password
 
 ## The command line
 

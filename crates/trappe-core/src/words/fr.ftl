@@ -146,12 +146,78 @@ slow-closed = connexion fermée : lecture trop lente, le hub ne pouvait garder d
 stalled-closed = connexion fermée : rien n'a été lu depuis trop longtemps
 shutting-down = le serveur s'arrête ; reconnectez-vous plus tard
 
+one-room = le format JSON permet d'être dans plusieurs salons, les autres non ; vous êtes dans { $count } ; n'en gardez qu'un
+framing-fixed = sur WebSocket, chaque message est déjà une trame ; /framing n'y a pas de sens
+not-an-op = attendu : un objet JSON avec "op", comme send avec "text", ou une commande comme /help
+bad-json = ce n'est pas du JSON, à partir de l'octet { $at } ; un objet par ligne ou par trame
+not-an-object = c'est du JSON, mais pas un objet ; chaque ligne ou trame est un objet, avec op
+duplicate-key = le champ « { $key } » est donné deux fois
+too-many-fields = un objet a { $limit } champs au plus
+too-deep = objets et listes s'emboîtent sur { $limit } niveaux au plus
+unknown-op = op inconnue : « { $op } » ; rien n'est fait
+op-not-yet = cette op n'existe pas encore dans cette version
+missing-field = il manque le champ « { $field } »
+bad-field = le champ « { $field } » ne convient pas ; attendu : { $wanted ->
+    [text] une chaîne
+    [line] une chaîne sans saut de ligne
+    [something] une chaîne qui n'est pas vide
+    [base64] des octets en base 64 (alphabet standard)
+    [one-body] text ou b64, pas les deux
+    [switch] true ou false
+    [number] un entier de 0 à 2^53 − 1
+    [count] un entier de 1 à 2^53 − 1
+    [position] "EPOCH@SEQ", "SEQ" ou un entier
+    [rooms] une liste de { $limit } salons au plus, chacun un objet avec room
+    [format] text, raw ou json
+   *[lang] fr ou en
+    }
+which-room = dites de quel salon il s'agit, avec "room" ; vous êtes dans { $count }
+not-in-room = vous n'êtes pas dans { $room } ; entrez-y d'abord, avec join
+too-many-rooms = { $limit } salons à la fois au plus ; quittez-en un d'abord
+stale-id = l'id { $id } est trop ancien : on ne sait plus s'il a été dit, et il ne l'est pas une seconde fois ; continuez par un id plus grand
+gone = cette session a été reprise ailleurs ; rien n'est fait
+superseded = cette session continue sur une autre connexion
+no-lines = cette adresse ne parle que HTTP et WebSocket
+
 ## Other protocols on this port
 
-not-http = ce port est un hub de sockets trappe, pas encore un serveur web ; essayez : nc HOST { $port }
+not-http = cette requête HTTP est venue trop tard ou trop lentement, elle passait pour autre chose ; recommencez sur une nouvelle connexion, d'un seul trait (port { $port })
 not-http2 = ce port est un hub de sockets trappe et ne parle pas HTTP/2 ; essayez : nc HOST { $port }
 not-ssh = ce port est un hub de sockets trappe, pas un serveur SSH ; essayez : nc HOST { $port }
 not-mqtt = ce port est un hub de sockets trappe, pas un serveur MQTT ; essayez : nc HOST { $port }
+
+## HTTP
+
+http-bad-request = cette requête HTTP n'est pas correcte, elle n'est pas traitée
+http-bad-room = ce nom ne peut être celui d'un salon ; lettres, chiffres, - _ . seulement
+http-local-only = ce hub ne répond qu'à sa propre machine, sans intermédiaire, tant qu'on ne lui dit rien d'autre ; lancez-le avec --open ; mesures et état restent à la machine elle-même
+http-host-not-allowed = ce hub n'est pas connu sous ce nom ; s'il doit l'être : trappe server --allow-host NOM
+http-origin-not-allowed = les pages de cette origine ne peuvent pas parler à ce hub ; s'il le faut : trappe server --allow-origin ORIGINE
+http-not-found = il n'y a rien ici ; voyez /connect
+http-method-not-allowed = cette méthode n'a pas de sens ici
+http-content-type = il faut « X-Trappe: 1 », ou le type application/json ou application/octet-stream : un formulaire d'une autre page ne doit pas pouvoir parler ici
+http-too-slow = la requête n'est pas arrivée à temps
+http-busy = trop de requêtes à la fois ; réessayez dans un instant
+http-not-here = cette adresse ne parle pas cela (trappe server --only)
+http-upgrade-required = ici on parle WebSocket, version 13
+http-bad-upgrade = Sec-WebSocket-Key doit être seize octets en base 64
+http-bad-subprotocol = sous-protocoles de ce hub : trappe.json.v1, trappe.text.v1, trappe.raw.v1 ; sans en demander, c'est JSON
+http-bad-body = le corps de la requête est incomplet ou mal découpé
+http-empty = un message vide ne dit rien ; il n'est pas envoyé
+http-idempotency-key = une clé Idempotency-Key a 255 octets au plus
+http-idempotency-mismatch = autre chose a été dit avec cette clé Idempotency-Key ; prenez-en une nouvelle
+http-bad-last-event-id = Last-Event-ID n'est pas une position (EPOCH@SEQ)
+
+## Ready-made clients (/connect)
+
+connect-title = clients prêts à l'emploi pour ce hub : { $address }, salon { $room }
+connect-each = chacun dit ce qu'on lui donne en argument, puis ce qu'on tape, et affiche ce qui arrive ; aucune bibliothèque à installer
+connect-what = { $address }, salon { $room } : dit ce qu'on lui donne ou ce qu'on tape, affiche ce qui arrive
+connect-javascript = à coller dans la console d'un navigateur, sur la page de ce hub ; ou, avec Node 22 ou plus récent : node client.js bonjour
+connect-arduino = ESP32 : mettez le nom et le mot de passe de votre Wi-Fi, téléversez, puis ouvrez le moniteur série (115200 bauds, « Nouvelle ligne »)
+connect-board = pour la carte, { $host } est elle-même : mettez l'adresse de cette machine sur votre réseau, et démarrez le hub avec --open
+connect-wifi = nom du Wi-Fi
+connect-password = mot de passe
 
 ## The command line
 

@@ -26,6 +26,7 @@ Examples:
   trappe server --quiet --format raw      a bus for programs: bodies alone";
 
 /// The options of `trappe server`.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct ServerArgs {
@@ -62,6 +63,9 @@ pub(super) struct ServerArgs {
     /// No notices of arrival and departure
     #[arg(long)]
     no_notices: bool,
+    /// Serves /echo over WebSocket, for test suites
+    #[arg(long, hide = true)]
+    echo: bool,
     /// Prints nothing more once it has started
     #[arg(short, long)]
     quiet: bool,
@@ -147,6 +151,10 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
         lag_total_bytes: args.lag.1,
         raw_gap_skip: args.raw_gap == "skip",
         notices: !args.no_notices,
+        only: crate::net::only::Only::default(),
+        allow_hosts: Vec::new(),
+        allow_origins: Vec::new(),
+        echo: args.echo,
         quiet: args.quiet,
         lang: lang(args.lang),
     };

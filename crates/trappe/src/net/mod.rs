@@ -1,7 +1,10 @@
 //! Sockets: listening, looking at first bytes, refusing, and writing.
 
+pub(crate) mod address;
 pub(crate) mod holder;
 pub(crate) mod listen;
+pub(crate) mod only;
 pub(crate) mod refusal;
 pub(crate) mod sink;
 pub(crate) mod sniff;
+pub(crate) mod ws;

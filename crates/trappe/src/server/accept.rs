@@ -12,7 +12,7 @@ use tokio::{
 use trappe_core::words::say;
 
 use super::{Shared, mail::Mail};
-use crate::net::listen;
+use crate::net::{address::Peer, listen};
 
 /// Starts the acceptors. A connection of worker 0 stays as it is and comes as [`Mail::Mine`]; the others leave its reactor
 /// and go to their workers.
@@ -24,7 +24,7 @@ pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<std::net::TcpListener>)
         acceptors.spawn(async move {
             match TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let take = |stream, peer| hand_out(&shared, &next, stream, peer);
+                    let take = |stream, peer| hand_out(&shared, &next, stream, Peer::from(peer));
                     listen::accept(listener, take, |stream| refuse_full(&shared, stream)).await;
                 }
                 Err(error) => {
@@ -36,7 +36,7 @@ pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<std::net::TcpListener>)
     acceptors
 }
 
-fn hand_out(shared: &Shared, next: &AtomicUsize, stream: TcpStream, peer: std::net::SocketAddr) {
+fn hand_out(shared: &Shared, next: &AtomicUsize, stream: TcpStream, peer: Peer) {
     let workers = &shared.posts.workers;
     let worker = next.fetch_add(1, Relaxed) % workers.len();
     if worker == 0 {

@@ -3,7 +3,6 @@
 //! Each member costs one of these, so it is kept small; a test holds its size.
 
 use std::{
-    net::SocketAddr,
     sync::atomic::{
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -14,13 +13,17 @@ use std::{
 
 use trappe_core::limits::PRIVATE_BYTES;
 
-use super::sync::Mutex;
+use super::{metrics::Transport, sync::Mutex};
+use crate::net::address::Peer;
+
+/// Rooms, each with a log index.
+type Behind = Box<[(u32, u64)]>;
 
 /// One connection, from accept to close.
 #[derive(Debug)]
 pub(crate) struct Conn {
     /// Where it comes from.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// When it came, since the hub began.
     pub(crate) since: Duration,
     /// The worker that it lives and dies on.
@@ -42,8 +45,12 @@ pub(crate) struct Conn {
     pub(crate) missed: AtomicU64,
     /// Its own messages that were refused.
     pub(crate) rejected: AtomicU32,
-    /// The log index that it had got to when it last fell behind; `u64::MAX` while it keeps up.
-    pub(crate) behind_at: AtomicU64,
+    /// For each room in which it is behind, the log index that it had got to when it was last looked at.
+    behind: Mutex<Option<Behind>>,
+    /// A byte has been written to it.
+    wrote: AtomicBool,
+    /// What it speaks: a [`Transport`].
+    transport: AtomicU8,
     /// Wakes its reader.
     waker: Mutex<Option<Waker>>,
 }
@@ -63,7 +70,7 @@ pub(crate) enum Stage {
 
 impl Conn {
     pub(crate) fn new(
-        peer: SocketAddr,
+        peer: Peer,
         since: Duration,
         worker: usize,
         slot: u32,
@@ -83,7 +90,12 @@ impl Conn {
             queued: AtomicUsize::new(0),
             missed: AtomicU64::new(0),
             rejected: AtomicU32::new(0),
-            behind_at: AtomicU64::new(u64::MAX),
+            behind: Mutex::new(None),
+            wrote: AtomicBool::new(false),
+            transport: AtomicU8::new(match peer {
+                Peer::Ip(_) => Transport::Tcp,
+                Peer::Unix => Transport::Unix,
+            } as u8),
             waker: Mutex::new(None),
         }
     }
@@ -96,6 +108,36 @@ impl Conn {
         self.number.store(number, Release);
     }
 
+    pub(crate) fn transport(&self) -> Transport {
+        Transport::ALL[usize::from(self.transport.load(Relaxed))]
+    }
+
+    /// It speaks something else than its socket's first language.
+    pub(crate) fn set_transport(&self, transport: Transport) {
+        self.transport.store(transport as u8, Relaxed);
+    }
+
+    /// Whether a byte was written to it. Only its own worker's tasks get an answer that stays true.
+    pub(crate) fn wrote(&self) -> bool {
+        self.wrote.load(Relaxed)
+    }
+
+    pub(crate) fn set_wrote(&self) {
+        self.wrote.store(true, Relaxed);
+    }
+
+    /// Where it is behind: each room, and the log index that it has got to.
+    pub(crate) fn set_behind(&self, behind: Option<Behind>) {
+        *self.behind.lock() = behind;
+    }
+
+    /// How far it is behind the index `head` of a room.
+    pub(crate) fn lag(&self, room: u32, head: u64) -> u64 {
+        let behind = self.behind.lock();
+        let at = behind.iter().flatten().find(|(r, _)| *r == room);
+        at.map_or(0, |(_, at)| head.saturating_sub(*at))
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         match self.stage.load(Acquire) {
             0 => Stage::Silent,
@@ -103,6 +145,11 @@ impl Conn {
             2 => Stage::LastRead,
             _ => Stage::Linger,
         }
+    }
+
+    /// The server stops, or this connection does.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.stage() >= Stage::LastRead
     }
 
     /// Moves on to a later stage, never back, and wakes the reader if it is to do something about it.
@@ -139,6 +186,11 @@ impl Conn {
     /// The private queue is full: the member is not read from.
     pub(crate) fn is_full(&self) -> bool {
         self.queued.load(Acquire) > PRIVATE_BYTES
+    }
+
+    /// Something is in the private queue, or under way to it.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queued.load(Acquire) > 0
     }
 
     /// The pool is full and this client holds most of it: its reader is to drop what is unfinished.

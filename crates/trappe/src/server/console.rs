@@ -6,7 +6,6 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
-    net::SocketAddr,
     sync::Arc,
     thread::JoinHandle,
     time::Instant,
@@ -18,14 +17,15 @@ use trappe_core::{
     encode::{escape::to_terminal, text},
     limits::{CONSOLE_BYTES, CONSOLE_LINES},
     message::Kind,
-    name::Name,
     room::batch::Batch,
     words::say,
 };
 
+use crate::net::address::Peer;
+
 enum Line {
-    Came(u64, SocketAddr),
-    Batch(Name, Arc<Batch>),
+    Came(u64, Peer),
+    Batch(Arc<Batch>),
     Said(String),
     Lost(usize),
 }
@@ -89,16 +89,16 @@ impl Console {
     }
 
     /// A client has come.
-    pub(crate) fn came(&self, number: u64, peer: SocketAddr) {
+    pub(crate) fn came(&self, number: u64, peer: Peer) {
         self.push(Line::Came(number, peer), 1, 100);
     }
 
     /// A batch was published in a room.
-    pub(crate) fn batch(&self, room: &Name, batch: &Arc<Batch>) {
+    pub(crate) fn batch(&self, batch: &Arc<Batch>) {
         let messages = usize::try_from(batch.messages()).unwrap_or(usize::MAX);
         if messages > 0 {
             let bytes = usize::try_from(batch.weight()).unwrap_or(usize::MAX);
-            self.push(Line::Batch(room.clone(), Arc::clone(batch)), messages, bytes);
+            self.push(Line::Batch(Arc::clone(batch)), messages, bytes);
         }
     }
 
@@ -183,7 +183,8 @@ impl Console {
                 );
                 out.push(b'\n');
             }
-            Line::Batch(room, batch) => {
+            Line::Batch(batch) => {
+                let room = &batch.life.name;
                 for record in batch.records.iter().filter(|r| r.kind == Kind::Speech) {
                     let author = record.author.to_string();
                     if room.as_str() == "lobby" {

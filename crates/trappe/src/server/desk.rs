@@ -8,65 +8,64 @@ use std::{
 use bytes::Bytes;
 use trappe_core::{
     command::Request,
+    event::Standing,
     limits::LAST_WORD_CHARS,
-    message::Kind,
+    message::{Author, Kind},
     name::Name,
-    reply,
-    room::cursor::Item,
-    words::{lasting, say},
+    reply::{self, Ending},
+    room::listener::Item,
+    words::say,
 };
 
 use super::{
     Shared,
     conn::Conn,
     mail::{Act, Mail},
-    talk::Voice,
+    moves,
+    room::Room,
+    voice::Voice,
 };
 
-/// Answers a request. False: the member has left.
+/// Answers a request; `room` is the one that the client named. False: the member has left.
 pub(super) fn ask(
     shared: &Shared,
     conn: &Arc<Conn>,
     voice: &mut Voice,
     now: Duration,
     request: Request,
+    room: Option<&Name>,
 ) -> bool {
     match request {
         Request::Nick(name) => nick(shared, conn, voice, now, &name),
-        Request::Join { room, after } => {
-            if join(shared, conn, voice, now, &room)
-                && let Some(after) = after
-            {
-                voice.queue(shared, conn, Item::Resume(after));
+        Request::Join { room, after } => moves::join(shared, conn, voice, now, &room, after),
+        Request::Leave => moves::leave(shared, conn, voice, now, room),
+        Request::Msg { to, body } => message(shared, voice, now, &to, &body),
+        Request::Who(asked) => {
+            let asked = asked.or_else(|| Some(voice.room(room)?.name().as_str().into()));
+            if let Some(asked) = asked {
+                let who = shared.hub.lock().who(&asked);
+                voice.session.to().who(&mut voice.out, &asked, who);
             }
-        }
-        Request::Leave => {
-            let lobby = shared.lobby().name.clone();
-            join(shared, conn, voice, now, &lobby);
-        }
-        Request::Msg { to, text } => message(shared, voice, &to, &text),
-        Request::Who(room) => {
-            let room = room.unwrap_or_else(|| voice.room.name.as_str().into());
-            let who = shared.hub.lock().who(&room);
-            voice.reply(|session, out| reply::who(session.look(), out, &room, who));
         }
         Request::Rooms => {
             let rooms = shared.hub.lock().rooms();
-            voice.reply(|session, out| reply::rooms(session.look(), out, &rooms));
+            voice.session.to().rooms(&mut voice.out, &rooms);
         }
-        Request::History(n) => voice.queue(shared, conn, Item::History(n)),
-        Request::Resume(at) => voice.queue(shared, conn, Item::Resume(at)),
+        Request::History(count) => {
+            if let Some(room) = voice.room(room) {
+                let id = voice.session.to().id;
+                voice.queue(shared, conn, Item::History { room: room.id, count, id });
+            }
+        }
+        Request::Resume(at) => {
+            if let Some(room) = voice.room(room) {
+                let id = voice.session.to().id;
+                voice.queue(shared, conn, Item::Resume { room: room.id, at, id });
+            }
+        }
         Request::Why(name) => why(shared, conn, voice, now, name.as_deref()),
         Request::Quit(word) => {
-            // The position is true when it is read: everything before it has been written by then.
-            let position = voice.room.position().to_string();
-            let look = voice.session.look();
-            let sentence = say(look.lang, "goodbye", &[("position", position.as_str().into())]);
-            let mut farewell = Vec::new();
-            look.notice(&mut farewell, &sentence);
-            let word: String = word.chars().take(LAST_WORD_CHARS).collect();
-            let word = (!word.is_empty()).then_some(&*word);
-            voice.depart(shared, conn, word, farewell.into());
+            quit(shared, conn, voice, &word);
             return false;
         }
         // The session answers the others itself.
@@ -75,115 +74,99 @@ pub(super) fn ask(
     true
 }
 
+fn quit(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, word: &str) {
+    // The positions are true when they are read: everything before them has been written by then.
+    let positions: Vec<_> =
+        voice.seats.iter().map(|seat| (seat.room.name().as_str(), seat.room.position())).collect();
+    let look = voice.session.look();
+    let shown: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
+    let sentence = say(look.lang, "goodbye", &[("position", (&shown.join(", ")).into())]);
+    let farewell = reply::farewell(look, Ending::Quit, &sentence, &positions);
+    let word: String = word.chars().take(LAST_WORD_CHARS).collect();
+    let word = (!word.is_empty()).then_some(&*word);
+    voice.depart(shared, conn, word, farewell.into());
+}
+
 fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: &Name) {
-    let (renamed, announced) = {
-        let mut hub = shared.hub.lock();
-        (hub.rename(conn.number(), name.clone()), shared.announces(&hub, conn.number()))
-    };
+    let renamed = shared.as_holder(conn, |hub| hub.rename(conn.number(), name.clone()));
     match renamed {
         Ok(()) => {
             // Who hasn't been announced yet is announced by its new name.
-            if announced && voice.session.greeted() {
-                voice.notice(shared, conn, now, Kind::Renamed(name.clone()));
+            if voice.session.greeted() {
+                voice.notice_all(shared, conn, now, &Kind::Renamed(name.clone()));
             }
+            let before = voice.session.author.clone();
             voice.session.author.name = Some(name.clone());
-            voice.reply(|session, out| {
-                let look = session.look();
-                look.notice(out, &say(look.lang, "you-are", &[("name", name.as_str().into())]));
-            });
+            voice.session.to().you_are(&mut voice.out, &before, name);
         }
-        Err(error) => {
-            voice.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
-        }
+        Err(error) => voice.session.to().hub_error(&mut voice.out, name, &error),
     }
 }
 
-fn join(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: &Name) -> bool {
-    let number = conn.number();
-    let (went, left, arrives, count) = {
-        let mut hub = shared.hub.lock();
-        let left = shared.announces(&hub, number);
-        let went = hub.go(now, number, name, |id| shared.make_room(id, name.clone()));
-        let count = hub.room_of(number).map_or(0, |(_, count)| count);
-        (went, left, shared.announces(&hub, number), count)
-    };
-    let room = match went {
-        Ok(room) => room,
-        Err(error) => {
-            voice.reply(|session, out| reply::hub_error(session.look(), out, name, &error));
-            return false;
-        }
-    };
-    if room.id != voice.room.id {
-        if left && voice.session.greeted() {
-            voice.notice(shared, conn, now, Kind::Left(None));
-        }
-        let at = room.enter(&shared.posts, conn, number);
-        voice.queue(shared, conn, Item::Act(Act::Move(Arc::clone(&room), at)));
-        voice.room = room;
-        if arrives && voice.session.greeted() {
-            voice.notice(shared, conn, now, Kind::Joined);
-        }
-    }
-    let (room, position) = (voice.room.name.to_string(), voice.room.position().to_string());
-    voice.reply(|session, out| {
-        let look = session.look();
-        let args = [
-            ("room", room.as_str().into()),
-            ("count", count.into()),
-            ("position", position.as_str().into()),
-        ];
-        look.notice(out, &say(look.lang, "now-in", &args));
-    });
-    true
-}
-
-fn message(shared: &Shared, voice: &mut Voice, to: &str, text: &str) {
+fn message(shared: &Shared, voice: &mut Voice, now: Duration, to: &str, body: &[u8]) {
     let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
-    let author = voice.session.author.clone();
-    let item = Item::Direct(author, Bytes::copy_from_slice(text.as_bytes()));
+    let item = Item::Direct {
+        from: voice.author().clone(),
+        time_us: shared.unix_us(now),
+        body: Bytes::copy_from_slice(body),
+    };
+    let reply = voice.session.to();
     match found {
-        None => voice.reply(|session, out| reply::no_such_member(session.look(), out, to)),
-        Some(target) if !target.reserve(item.cost()) => {
-            voice.reply(|session, out| reply::busy(session.look(), out, to));
+        None => reply.no_such_member(&mut voice.out, to),
+        Some(target) if !target.reserve(item.cost()) => reply.busy(&mut voice.out, to),
+        Some(target) => {
+            shared.posts.to(&target, Mail::Private(Arc::clone(&target), item));
+            reply.delivered(&mut voice.out);
         }
-        Some(target) => shared.posts.to(&target, Mail::Private(Arc::clone(&target), item)),
     }
 }
 
 fn why(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name: Option<&str>) {
-    let (found, given) = {
-        let hub = shared.hub.lock();
-        match name {
-            None => (
-                Some((voice.session.author.clone(), Arc::clone(conn), Arc::clone(&voice.room))),
-                "",
-            ),
-            Some(name) => {
-                let found = hub.find(name).and_then(|(number, member)| {
-                    let author = trappe_core::message::Author { number, name: member.name.clone() };
-                    Some((author, Arc::clone(&member.handle), Arc::clone(hub.room_handle(number)?)))
-                });
-                (found, name)
-            }
+    let found: Option<(Author, Arc<Conn>, Vec<Arc<Room>>)> = match name {
+        None => {
+            let rooms = voice.seats.iter().map(|seat| Arc::clone(&seat.room)).collect();
+            Some((voice.author().clone(), Arc::clone(conn), rooms))
+        }
+        Some(name) => {
+            let hub = shared.hub.lock();
+            hub.find(name).map(|(number, member)| {
+                let author = Author { number, name: member.name.clone() };
+                let rooms = hub.rooms_of(number).map(|(_, _, room)| Arc::clone(room)).collect();
+                (author, Arc::clone(&member.handle), rooms)
+            })
         }
     };
-    let Some((author, member, room)) = found else {
-        return voice.reply(|session, out| reply::no_such_member(session.look(), out, given));
+    let Some((author, member, rooms)) = found else {
+        let name = name.unwrap_or_default();
+        return voice.session.to().no_such_member(&mut voice.out, name);
     };
-    let behind = member.behind_at.load(Relaxed);
-    let head = room.tail.with(|log| log.next());
-    let lag = if behind == u64::MAX { 0 } else { head.saturating_sub(behind) };
-    let lasting = lasting(voice.session.look().lang, now.saturating_sub(member.since));
+    let standing = |room: &'_ Arc<Room>| {
+        let (head, position) = room.tail.with(|log| (log.next(), log.position()));
+        (position, member.lag(room.id, head))
+    };
+    let rooms: Vec<Standing<'_>> = rooms
+        .iter()
+        .map(|room| {
+            let (position, lag) = standing(room);
+            Standing { room: room.name().as_str(), position, lag }
+        })
+        .collect();
     let facts = reply::Why {
-        name: author.to_string(),
-        transport: "tcp",
+        author,
+        transport: member.transport().as_str(),
         address: member.peer.to_string(),
-        since: lasting,
-        position: room.position().to_string(),
-        lag,
+        since: now.saturating_sub(member.since),
+        rooms: &rooms,
         missed: member.missed.load(Relaxed),
         refused: u64::from(member.rejected.load(Relaxed)),
     };
-    voice.reply(|session, out| reply::why(session.look(), out, &facts));
+    voice.session.to().why(&mut voice.out, &facts);
+}
+
+/// Puts a member into a room, as far as its pump and its own words are concerned; the hub knows already. Its pump begins
+/// there when everything before it in its private queue is written.
+pub(super) fn seat(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, room: &Arc<Room>) {
+    let at = room.enter(&shared.posts, conn, conn.number());
+    voice.queue(shared, conn, Item::Act(Act::Enter(Arc::clone(room), at)));
+    voice.sit(Arc::clone(room));
 }

@@ -1,17 +1,20 @@
 //! How a connection ends: what is due is written, the sending half is shut, what still comes is drained, and it is closed.
 
 use bytes::Bytes;
-use trappe_core::limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL};
+use trappe_core::{
+    limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL},
+    room::cursor::Cursor,
+};
 
 use super::{conn::Stage, pump::Pump};
 use crate::net::sink::Sink;
 
 impl Pump {
-    /// Nothing after log index `end` is written to the member; when all before it is, it is closed.
-    pub(super) fn finish(&mut self, id: u32, end: u64, farewell: Bytes) {
+    /// Nothing after log index `end` of each room is written to the member; when all before it is, it is closed.
+    pub(super) fn finish(&mut self, id: u32, end: impl Fn(&Cursor) -> u64, farewell: Bytes) {
         let now = self.shared.now();
         let slot = &mut self.slots[id as usize];
-        slot.cursor.finish(end, farewell);
+        slot.listener.finish(end, farewell);
         if slot.dead {
             return self.end(id);
         }
@@ -24,7 +27,7 @@ impl Pump {
 
     /// Everything due is written: shut the sending half, and close once the reader is through.
     pub(super) fn end(&mut self, id: u32) {
-        self.exit(id);
+        self.exit_all(id);
         self.abandon(id);
         let slot = &mut self.slots[id as usize];
         if slot.reader_gone {
@@ -39,7 +42,7 @@ impl Pump {
 
     /// The member can't be written to any more. Its reader goes on to the end of what it had sent.
     pub(super) fn kill(&mut self, id: u32) {
-        self.exit(id);
+        self.exit_all(id);
         self.abandon(id);
         let slot = &mut self.slots[id as usize];
         slot.dead = true;
@@ -59,7 +62,7 @@ impl Pump {
 
     /// The connection is closed.
     pub(super) fn remove(&mut self, id: u32) {
-        self.exit(id);
+        self.exit_all(id);
         self.abandon(id);
         self.count_half(id, 0);
         let slot = self.slots.remove(id as usize);

@@ -1,35 +1,38 @@
 //! What a pump is told. One closed list: what isn't here, nobody can ask of a pump.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use trappe_core::{
     encode::Look,
-    room::{batch::Batch, cursor::Item},
+    room::{batch::Batch, listener::Item},
 };
 
 use super::{conn::Conn, room::Room};
+use crate::net::address::Peer;
 
 /// What a cursor hands back to the pump when it comes to that place in the private queue.
 #[derive(Debug)]
 pub(crate) enum Act {
     /// From here on the member reads `room`, whose view the worker has already, from a log index on; the next message
     /// there had that seq.
-    Move(Arc<Room>, (u64, u64)),
+    Enter(Arc<Room>, (u64, u64)),
+    /// From here on it doesn't read that room any more.
+    Leave(u32),
 }
 
 /// A mail to a worker's pump.
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A new connection that is registered on this worker already.
-    Mine(tokio::net::TcpStream, SocketAddr),
+    Mine(tokio::net::TcpStream, Peer),
     /// A new connection from the acceptors' worker.
-    Accepted(std::net::TcpStream, SocketAddr),
+    Accepted(std::net::TcpStream, Peer),
     /// Something was said in a room, for the first time since its last seal.
     Said(Arc<Room>),
-    /// One past the log index of the last record that a member authored. Left in the same turn of the worker as the
-    /// append, so that the pump reads it before the batch can be written.
-    Spoke(Arc<Conn>, u64),
+    /// One past the log index of the last record of a room that a member authored. Left in the same turn of the worker as
+    /// the append, so that the pump reads it before the batch can be written.
+    Spoke(Arc<Conn>, u32, u64),
     /// A batch of a room that has members on this worker.
     Batch(Arc<Room>, Arc<Batch>),
     /// The worker gets its first member of a room: what the log kept, and where it goes on.
@@ -40,8 +43,13 @@ pub(crate) enum Mail {
     Private(Arc<Conn>, Item<Act>),
     /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.
     Refuse(Arc<Conn>, Bytes),
-    /// The member has left: what is due up to a log index is written, then a last line, then it is closed.
-    Finish(Arc<Conn>, u64, Bytes),
+    /// A silent listener turned out to be something else: it is in no room any more.
+    Withdraw(Arc<Conn>),
+    /// The member has left: what is due up to a log index of each of its rooms is written, then a last line, then it is
+    /// closed.
+    Finish(Arc<Conn>, Vec<(u32, u64)>, Bytes),
+    /// Another connection has taken this one's session over: it is closed.
+    Supersede(Arc<Conn>),
     /// Shutdown: one more reader has read what had arrived.
     ReadLast,
     /// The reader has seen the end of the stream, or has drained enough: nothing keeps the socket open but what is

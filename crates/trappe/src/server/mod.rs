@@ -5,21 +5,24 @@
 //! workers share.
 
 mod accept;
-mod conn;
+pub(crate) mod conn;
 mod console;
 mod desk;
 mod ending;
-mod mail;
+pub(crate) mod mail;
+pub(crate) mod metrics;
+pub(crate) mod moves;
 mod pool;
 mod pump;
-mod reader;
-mod room;
+pub(crate) mod reader;
+pub(crate) mod room;
 mod shard;
 #[cfg(test)]
 mod sizes;
 mod start;
-mod sync;
-mod talk;
+pub(crate) mod sync;
+pub(crate) mod talk;
+pub(crate) mod voice;
 mod worker;
 
 use std::{
@@ -39,11 +42,11 @@ use trappe_core::{
     command::Epoch,
     hub::{Hub, HubError},
     limits::{REFUSAL_NOTICE, REFUSED_ADDRESSES},
-    message::{Author, Kind},
+    message::{Author, Entry, Kind},
     name::Name,
     room::{
-        batch::Ledger,
-        log::{Log, Retain},
+        batch::Life,
+        log::{Appended, Log, Retain},
     },
     words::say,
 };
@@ -52,29 +55,45 @@ pub use self::start::{Config, StartError, Stopped, run};
 use self::{
     conn::Conn,
     mail::{Defaults, Mail},
+    metrics::{Metrics, Refused},
     pool::Pool,
     room::{Posts, Room},
     sync::Tail,
+    voice::Identity,
 };
-use crate::net::{refusal, sniff::Guess};
+use crate::{
+    http::Http,
+    net::{only::Only, refusal, sniff::Guess},
+};
 
 /// How long the hub's memory is left alone after a room had to give way.
 const RELIEF: Duration = Duration::from_millis(10);
 
+/// The hub of a server: its members are connections.
+type Members = Hub<Arc<Conn>, Arc<Room>, Arc<Identity>>;
+
 /// What all parts of a server share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     started: Instant,
+    /// When that was, in microseconds since 1970.
+    began_us: u64,
     /// Who is where. Never locked for speech.
-    hub: sync::Mutex<Hub<Arc<Conn>, Arc<Room>>>,
+    pub(crate) hub: sync::Mutex<Members>,
     lobby: Arc<Room>,
-    posts: Posts,
+    pub(crate) posts: Posts,
     pool: Pool,
-    defaults: Defaults,
+    pub(crate) defaults: Defaults,
+    /// What is spoken on the listeners.
+    pub(crate) only: Only,
+    /// What is particular to HTTP.
+    pub(crate) http: Http,
+    pub(crate) metrics: Metrics,
     /// Anybody may speak, not only this machine.
-    open: bool,
+    pub(crate) open: bool,
     notices: bool,
-    port: u16,
+    /// The TCP port; 0 where there is none.
+    pub(crate) port: u16,
     /// The limit of open files.
     files: u64,
     retain: Retain,
@@ -87,7 +106,6 @@ struct Shared {
     full_logged_us: AtomicU64,
     /// When each refused address was last named on the console.
     refused: Mutex<BTreeMap<IpAddr, Duration>>,
-    panics: AtomicUsize,
     /// Workers that haven't read for the last time, and who waits for them.
     reading: AtomicUsize,
     all_read: Notify,
@@ -95,11 +113,16 @@ struct Shared {
 
 impl Shared {
     /// The monotonic time since the hub began.
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn lobby(&self) -> &Arc<Room> {
+    /// A time since the hub began as microseconds since 1970: the wall clock of the start, and no jump since.
+    pub(crate) fn unix_us(&self, now: Duration) -> u64 {
+        self.began_us.saturating_add(micros(now))
+    }
+
+    pub(crate) fn lobby(&self) -> &Arc<Room> {
         &self.lobby
     }
 
@@ -108,11 +131,27 @@ impl Shared {
         self.posts.workers[worker].send(Mail::Said(Arc::clone(room)));
     }
 
-    fn announces(&self, hub: &Hub<Arc<Conn>, Arc<Room>>, number: u64) -> bool {
-        self.notices && hub.announces(number)
+    /// Appends to a room's log on a worker, and has it published.
+    pub(crate) fn append(
+        &self,
+        worker: usize,
+        room: &Arc<Room>,
+        now: Duration,
+        entry: Entry<'_>,
+    ) -> Appended {
+        let appended = room.append(&self.posts, self.unix_us(now), worker, entry);
+        if appended.wake {
+            self.said(worker, room);
+        }
+        appended
     }
 
-    fn make_room(&self, id: u32, name: Name) -> Arc<Room> {
+    /// Whether arrivals and departures are announced in a room.
+    fn announces(&self, hub: &Members, room: u32) -> bool {
+        self.notices && hub.announces(room)
+    }
+
+    pub(crate) fn make_room(&self, id: u32, name: Name) -> Arc<Room> {
         make_room(
             id,
             name,
@@ -125,20 +164,63 @@ impl Shared {
 
     /// A connection becomes a member of the lobby.
     fn admit(&self, conn: &Arc<Conn>) -> Result<(), HubError> {
-        let (number, room) = self.hub.lock().arrive(|_| Arc::clone(conn))?;
+        self.arrive(conn)?;
+        let lobby = self.lobby.name();
+        self.hub.lock().go(self.now(), conn.number(), lobby, |_| Arc::clone(&self.lobby))?;
+        let room = Arc::clone(&self.lobby);
+        room.enter(&self.posts, conn, conn.number());
+        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, conn.entry));
+        self.came(conn);
+        Ok(())
+    }
+
+    /// A connection becomes a member, in no room yet.
+    pub(crate) fn arrive(&self, conn: &Arc<Conn>) -> Result<(), HubError> {
+        let number = self.hub.lock().arrive(|_| Arc::clone(conn))?;
         conn.set_number(number);
         conn.advance(conn::Stage::Heard);
-        room.enter(&self.posts, conn, number);
-        self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, conn.entry));
-        // Whoever reads this on the console may count on it: what is said from now on reaches the member.
-        if let Some(console) = &self.posts.console {
-            console.came(number, conn.peer);
-        }
+        self.metrics.came(conn.transport());
+        self.metrics.connected(conn.transport());
         Ok(())
+    }
+
+    /// A message of a client's was refused.
+    pub(crate) fn reject(&self, conn: &Conn) {
+        conn.count_rejected();
+        self.metrics.worker(conn.worker).rejected(1);
+    }
+
+    /// Whoever reads this on the console may count on it: what is said from now on reaches the member.
+    pub(crate) fn came(&self, conn: &Conn) {
+        if let Some(console) = &self.posts.console {
+            console.came(conn.number(), conn.peer);
+        }
+    }
+
+    /// Does something with the hub in the name of a connection's member, unless another connection has taken it over.
+    fn as_holder<T>(
+        &self,
+        conn: &Arc<Conn>,
+        what: impl FnOnce(&mut Members) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let mut hub = self.hub.lock();
+        let holder = hub.member(conn.number()).map(|member| &member.handle);
+        if holder.is_some_and(|holder| Arc::ptr_eq(holder, conn)) {
+            what(&mut hub)
+        } else {
+            Err(HubError::Gone)
+        }
+    }
+
+    /// A connection's member leaves. False: it is none (any more), since its session was taken over.
+    fn depart(&self, hub: &mut Members, now: Duration, conn: &Arc<Conn>) -> bool {
+        self.metrics.went(conn.transport());
+        hub.depart(now, conn.number(), |holder| Arc::ptr_eq(holder, conn)).is_some()
     }
 
     /// What a peer that isn't on this machine is told; the console names its address once a minute.
     fn refusal(&self, conn: &Conn) -> Bytes {
+        self.metrics.refused(Refused::Remote);
         self.log_refused(conn);
         let look = self.defaults.look;
         let mut out = Vec::new();
@@ -146,8 +228,22 @@ impl Shared {
         out.into()
     }
 
+    /// What a raw client is told where only other things are spoken.
+    fn no_lines(&self) -> Bytes {
+        let look = self.defaults.look;
+        let mut out = Vec::new();
+        look.error(&mut out, "not-here", &say(look.lang, "no-lines", &[]));
+        out.into()
+    }
+
     /// What is said to something that isn't a raw client, in its own tongue.
     fn refuse_protocol(&self, conn: &Conn, guess: Guess) -> Bytes {
+        self.metrics.refused(match guess {
+            _ if conn.refused => Refused::Remote,
+            Guess::Tls => Refused::Tls,
+            Guess::Http => Refused::Only,
+            _ => Refused::Protocol,
+        });
         if conn.refused {
             self.log_refused(conn);
         }
@@ -155,7 +251,8 @@ impl Shared {
     }
 
     fn log_refused(&self, conn: &Conn) {
-        let (now, address) = (self.now(), conn.peer.ip().to_canonical());
+        let now = self.now();
+        let Some(address) = conn.peer.ip() else { return };
         let mut refused = self.refused.lock();
         refused.retain(|_, at| now.saturating_sub(*at) < REFUSAL_NOTICE);
         if refused.contains_key(&address) || refused.len() >= REFUSED_ADDRESSES {
@@ -175,13 +272,18 @@ impl Shared {
 
     /// Whether `last` is a minute ago, or never was; then it is now.
     fn first_in_a_minute(&self, last: &AtomicU64) -> bool {
-        let now = talk::micros(self.now()).max(1);
+        let now = micros(self.now()).max(1);
         let before = last.load(Relaxed);
-        let due = before == 0 || now - before >= talk::micros(REFUSAL_NOTICE);
+        let due = before == 0 || now - before >= micros(REFUSAL_NOTICE);
         if due {
             last.store(now, Relaxed);
         }
         due
+    }
+
+    /// Bytes that all rooms keep together.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.ledger.load(Relaxed) as u64
     }
 
     /// Whether all rooms together keep more than they may.
@@ -194,22 +296,22 @@ impl Shared {
         if !self.is_over() {
             return;
         }
-        let now = talk::micros(self.now());
+        let now = micros(self.now());
         let last = self.relieved_us.load(Relaxed);
-        let soon = now < last + talk::micros(RELIEF);
+        let soon = now < last + micros(RELIEF);
         if soon || self.relieved_us.compare_exchange(last, now, Relaxed, Relaxed).is_err() {
             return;
         }
         let mut rooms: Vec<Arc<Room>> = self.hub.lock().room_handles().cloned().collect();
-        rooms.sort_by_cached_key(|room| std::cmp::Reverse(room.ledger.room()));
+        rooms.sort_by_cached_key(|room| std::cmp::Reverse(room.life.bytes()));
         let mut excess = self.ledger.load(Relaxed).saturating_sub(self.lag_total_bytes);
         for room in rooms {
-            let bytes = room.ledger.room();
+            let bytes = room.life.bytes();
             if excess == 0 || bytes == 0 {
                 break;
             }
             tracing::debug!(
-                room = room.name.as_str(),
+                room = room.name().as_str(),
                 bytes,
                 "the hub is at its limit: a room gives way"
             );
@@ -229,7 +331,7 @@ impl Shared {
     /// The goodbye to every room, after all that was said.
     fn say_goodbye(&self) {
         let rooms: Vec<Arc<Room>> = self.hub.lock().room_handles().cloned().collect();
-        let now = talk::micros(self.now());
+        let now = self.unix_us(self.now());
         for room in rooms {
             let server = Author { number: 0, name: None };
             room.announce(&self.posts, now, server, Kind::Goodbye);
@@ -245,14 +347,14 @@ fn make_room(
     workers: usize,
     all: &Arc<AtomicUsize>,
 ) -> Arc<Room> {
-    let ledger = Ledger::new(Arc::clone(all));
     // Without the system's randomness two lives of a room could not be told apart.
     let epoch = Epoch::from_random(getrandom::u64().expect("the system gives random numbers"));
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
-    Room::new(
-        id,
-        name,
-        Tail::new(Log::new(epoch, retain, lag, workers, Arc::clone(&ledger))),
-        ledger,
-    )
+    let life = Life::new(name, epoch, Arc::clone(all));
+    Room::new(id, Arc::clone(&life), Tail::new(Log::new(life, retain, lag, workers)))
+}
+
+/// A time since the hub began in microseconds: 584 000 years fit.
+fn micros(now: Duration) -> u64 {
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

@@ -51,11 +51,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::net::address::Peer;
 
     #[test]
     fn when_the_pool_is_full_the_largest_goes_first() {
         let pool = Pool::default();
-        let peer = "127.0.0.1:1".parse().expect("an address");
+        let peer = Peer::Unix;
         let conns: Vec<Arc<Conn>> = (1..=3)
             .map(|number| {
                 let conn = Arc::new(Conn::new(peer, Duration::ZERO, 0, 0, false, (0, 1)));

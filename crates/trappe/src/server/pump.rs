@@ -5,7 +5,7 @@
 //! that it may be written to again; its member's cursor just stays where it is.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io::{self, IoSlice},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Wake, Waker},
@@ -16,7 +16,8 @@ use slab::Slab;
 use trappe_core::{
     limits::{TURN_MEMBER_BYTES, TURN_MEMBER_WRITES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
     room::{
-        cursor::{Cursor, Next, Own},
+        cursor::Cursor,
+        listener::{Listener, Next, Views},
         view::View,
     },
 };
@@ -25,7 +26,8 @@ use super::{
     Shared,
     conn::Conn,
     mail::{Act, Mail},
-    shard::Shard,
+    metrics::Tally,
+    shard::Shards,
 };
 use crate::net::sink::Sink;
 
@@ -37,14 +39,10 @@ use crate::net::sink::Sink;
 pub(super) struct Slot {
     pub(super) conn: Arc<Conn>,
     pub(super) sink: Sink,
-    pub(super) cursor: Cursor<Act>,
-    /// Here too, since it is looked at for each write: the connection itself would be one more line of cache.
-    pub(super) own: Own,
-    /// The room that it reads, by id, and where it stands among that room's members here.
-    pub(super) room: Option<(u32, u32)>,
+    pub(super) listener: Listener<Act>,
     /// A write would block: wait for the kernel.
     pub(super) armed: bool,
-    /// It isn't at the head.
+    /// It isn't at the head of every room.
     pub(super) behind: bool,
     /// Bytes of its half-written message that the hub's ledger counts.
     half_counted: u32,
@@ -60,12 +58,22 @@ pub(super) struct Slot {
     pub(super) ending: Option<Box<(Duration, Duration)>>,
 }
 
+impl Slot {
+    /// Tells everyone who asks how far it is behind.
+    pub(super) fn tell_behind(&self) {
+        let behind = self.listener.cursors().filter(|c| c.behind).map(|c| (c.room(), c.at()));
+        self.conn.set_behind(self.behind.then(|| behind.collect()));
+    }
+}
+
 /// A worker's pump.
 pub(super) struct Pump {
     pub(super) shared: Arc<Shared>,
     pub(super) worker: usize,
     pub(super) slots: Slab<Slot>,
-    pub(super) shards: BTreeMap<u32, Shard>,
+    pub(super) shards: Shards,
+    /// What was written in this turn.
+    pub(super) tally: Tally,
     /// Rooms with news, round robin.
     pub(super) dirty: VecDeque<u32>,
     /// Members with something in their private queue, or writable again.
@@ -74,7 +82,6 @@ pub(super) struct Pump {
     pub(super) ending: Vec<u32>,
     /// When they were last looked at.
     pub(super) expired: Duration,
-    empty: View,
     /// Writes of this turn.
     writes: usize,
     /// Set once the server stops: everything ends at the heads.
@@ -112,18 +119,16 @@ impl Wake for Unblock {
 
 impl Pump {
     pub(super) fn new(shared: Arc<Shared>, worker: usize) -> Pump {
-        let empty =
-            shared.lobby().tail.with(|log| View::new(log.epoch(), VecDeque::new(), (0, 1, 0)));
         Pump {
             shared,
             worker,
             slots: Slab::new(),
-            shards: BTreeMap::new(),
+            shards: Shards::default(),
+            tally: Tally::default(),
             dirty: VecDeque::new(),
             urgent: VecDeque::new(),
             ending: Vec::new(),
             expired: Duration::ZERO,
-            empty,
             writes: 0,
             closing: false,
         }
@@ -133,13 +138,11 @@ impl Pump {
     pub(super) fn add(&mut self, sink: Sink, make: impl FnOnce(u32) -> Arc<Conn>) -> Arc<Conn> {
         let entry = self.slots.vacant_entry();
         let conn = make(u32::try_from(entry.key()).expect("descriptors are far fewer than 2^32"));
-        let cursor = Cursor::new(0, self.shared.defaults.look, false);
+        let listener = Listener::new(self.shared.defaults.look);
         entry.insert(Slot {
             conn: Arc::clone(&conn),
             sink,
-            cursor,
-            own: Own { number: 0, until: 0 },
-            room: None,
+            listener,
             armed: false,
             half_counted: 0,
             behind: false,
@@ -191,29 +194,30 @@ impl Pump {
         }
     }
 
-    /// The member is at the head, or not: what it still needs is kept for it.
-    fn set_behind(&mut self, id: u32, behind: bool) {
+    /// The member is at the head of all of its rooms, or not: what it still needs is kept for it.
+    fn settle(&mut self, id: u32, settled: bool) {
         let slot = &mut self.slots[id as usize];
-        if slot.behind == behind {
-            return;
-        }
-        slot.behind = behind;
-        let at = if behind { slot.cursor.at() } else { u64::MAX };
-        slot.conn.behind_at.store(at, Relaxed);
-        if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get_mut(&room)) {
-            if behind {
-                shard.behind += 1;
-            } else {
-                shard.behind -= 1;
+        let number = slot.listener.number();
+        for cursor in slot.listener.cursors_mut() {
+            let Some(shard) = self.shards.0.get_mut(&cursor.room()) else { continue };
+            let weight = match cursor.at() {
+                at if at >= shard.view.end() => shard.view.weight(),
+                at => shard.view.weight_at(at),
+            };
+            shard.front.note(number, weight);
+            if cursor.behind == settled {
+                cursor.behind = !settled;
+                if settled {
+                    shard.behind -= 1;
+                } else {
+                    shard.behind += 1;
+                }
             }
         }
-    }
-
-    /// The end of the log that a member reads, as far as it is here.
-    pub(super) fn head(&self, id: u32) -> u64 {
-        let slot = &self.slots[id as usize];
-        let shard = slot.room.and_then(|(room, _)| self.shards.get(&room));
-        shard.map_or(slot.cursor.at(), |shard| shard.view.end())
+        if slot.behind == settled {
+            slot.behind = !settled;
+            slot.tell_behind();
+        }
     }
 
     /// Whether there is nothing to be written now.
@@ -230,12 +234,17 @@ impl Pump {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(id as usize) else { continue };
             slot.urgent = false;
-            let room = slot.room.map(|(room, _)| room).filter(|_| slot.behind);
+            let behind = slot.listener.cursors().filter(|_| slot.behind);
+            let rooms: Vec<u32> = behind.map(Cursor::room).collect();
+            let before = self.tally.deliveries;
             self.visit_and_settle(id);
+            self.time(rooms.first().copied(), before);
             // Whoever catches up frees what was kept for it, and those who were slowed for its sake.
-            if let Some(room) = room.filter(|room| !self.dirty.contains(room)) {
-                self.keep_bounds(room);
-                self.publish_front(room);
+            for room in rooms {
+                if !self.dirty.contains(&room) {
+                    self.keep_bounds(room);
+                    self.publish_front(room);
+                }
             }
             if self.writes >= TURN_WRITES / 2
                 || (visited % 8 == 0 && begun.elapsed() >= TURN_TIME / 2)
@@ -247,25 +256,40 @@ impl Pump {
         self.writes = 0;
         let mut visited = 0_usize;
         while let Some(&room) = self.dirty.front() {
+            let before = self.tally.deliveries;
             while let Some(id) = self.next_member(room) {
                 self.visit_and_settle(id);
                 visited += 1;
                 if self.writes >= TURN_WRITES
                     || (visited.is_multiple_of(16) && begun.elapsed() >= TURN_TIME)
                 {
+                    self.time(Some(room), before);
                     self.publish_front(room);
                     self.dirty.rotate_left(1);
                     return;
                 }
             }
             self.dirty.pop_front();
+            self.time(Some(room), before);
             self.keep_bounds(room);
             self.publish_front(room);
         }
     }
 
+    /// How long it took from the newest batch of a room to its members: those that it was delivered to since `before`.
+    fn time(&self, room: Option<u32>, before: u64) {
+        let count = self.tally.deliveries - before;
+        if count == 0 {
+            return;
+        }
+        let now_us = self.shared.unix_us(self.shared.now());
+        let said_us = room.and_then(|room| self.shards.view(room)).map_or(now_us, View::newest_us);
+        let after = Duration::from_micros(now_us.saturating_sub(said_us));
+        self.shared.metrics.worker(self.worker).delivered_after(after, count);
+    }
+
     fn next_member(&mut self, room: u32) -> Option<u32> {
-        let shard = self.shards.get_mut(&room)?;
+        let shard = self.shards.0.get_mut(&room)?;
         while shard.left > 0 {
             shard.left -= 1;
             if shard.scan >= shard.members.len() {
@@ -284,12 +308,12 @@ impl Pump {
     fn visit_and_settle(&mut self, id: u32) {
         match self.visit(id) {
             Visit::Settled => {
-                self.set_behind(id, false);
+                self.settle(id, true);
                 self.count_half(id, 0);
             }
             Visit::Blocked => {
-                self.set_behind(id, true);
-                let half = self.slots[id as usize].cursor.half().len();
+                self.settle(id, false);
+                let half = self.slots[id as usize].listener.half().len();
                 self.count_half(id, half);
                 if half > HALF_BYTES && self.shared.is_over() {
                     // The hub is at its limit, and this member would keep much of a large message in memory.
@@ -298,7 +322,7 @@ impl Pump {
                 self.arm(id);
             }
             Visit::More => {
-                self.set_behind(id, true);
+                self.settle(id, false);
                 self.urge(id);
             }
             Visit::Left => {}
@@ -331,47 +355,27 @@ impl Pump {
             if slot.dead {
                 return Visit::Left;
             }
-            let own = slot.own;
-            let shard = match slot.room {
-                Some((room, _)) => self.shards.get_mut(&room),
-                None => None,
-            };
-            let view = shard.as_ref().map_or(&self.empty, |s| &s.view);
-            let next = slot.cursor.next(view);
-            let released = slot.cursor.released();
+            let next = slot.listener.next(&self.shards);
+            let released = slot.listener.released();
             if released > 0 {
                 slot.conn.release(released);
             }
             let written = match next {
-                Next::Idle => {
-                    if let Some(shard) = shard {
-                        shard.front.note(own.number, shard.view.weight());
-                    }
-                    return Visit::Settled;
-                }
+                Next::Idle => return Visit::Settled,
                 Next::Half => {
-                    let written = slot.sink.write(slot.cursor.half());
+                    let written = slot.sink.write(slot.listener.half());
                     if let Ok(n) = written {
-                        slot.cursor.half_written(n);
+                        slot.listener.half_written(n);
                     }
                     written
                 }
-                Next::Records => {
-                    let written = records(&slot.sink, &mut slot.cursor, view, own);
-                    if let (Ok(_), Some(shard)) = (&written, shard) {
-                        let at = slot.cursor.at();
-                        let weight = if at == shard.view.end() {
-                            shard.view.weight()
-                        } else {
-                            shard.view.weight_at(at)
-                        };
-                        shard.front.note(own.number, weight);
-                    }
-                    written
+                Next::Records(i) => {
+                    let room = slot.listener.cursor(i).room();
+                    let view = self.shards.view(room).expect("a due record is one that is held");
+                    records(&slot.sink, &mut slot.listener, i, view, &mut self.tally)
                 }
-                Next::Act(Act::Move(room, at)) => {
-                    self.exit(id);
-                    self.enter(id, &room, at);
+                Next::Act(act) => {
+                    self.act(id, act);
                     continue;
                 }
                 Next::Done => {
@@ -383,7 +387,11 @@ impl Pump {
             writes += 1;
             match written {
                 Ok(n) => {
-                    slot.wrote |= n > 0;
+                    if n > 0 && !slot.wrote {
+                        slot.wrote = true;
+                        slot.conn.set_wrote();
+                    }
+                    self.tally.bytes += n as u64;
                     if let Some(ending) = &mut slot.ending {
                         ending.1 = self.shared.now();
                     }
@@ -395,7 +403,8 @@ impl Pump {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Visit::Blocked,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
-                    tracing::debug!(number = own.number, error = %e, "a write failed: the peer is gone");
+                    let number = slot.listener.number();
+                    tracing::debug!(number, error = %e, "a write failed: the peer is gone");
                     self.kill(id);
                     return Visit::Left;
                 }
@@ -409,29 +418,36 @@ fn serial_of(slot: &Slot) -> u32 {
     slot.conn.since.subsec_nanos()
 }
 
-/// One write of what lies between a member's cursor and the head.
-fn records(sink: &Sink, cursor: &mut Cursor<Act>, view: &View, own: Own) -> io::Result<usize> {
-    let mut runs = cursor.runs(view, own);
+/// One write of what lies between one of a member's cursors and the head.
+fn records(
+    sink: &Sink,
+    listener: &mut Listener<Act>,
+    i: usize,
+    view: &View,
+    tally: &mut Tally,
+) -> io::Result<usize> {
+    let mut runs = listener.runs(i, view);
     let Some(first) = runs.next() else {
-        cursor.nothing_ahead(view);
+        listener.nothing_ahead(i, view);
         return Ok(0);
     };
     let Some(second) = runs.next() else {
         // By far the commonest: all members get the same slice.
         let n = sink.write(first.bytes)?;
         if n == first.bytes.len() {
-            cursor.reached(first.end());
+            tally.deliveries += first.messages();
+            listener.reached(i, first.end());
         } else {
-            cursor.written(view, own, n);
+            tally.deliveries += listener.written(i, view, n);
         }
         return Ok(n);
     };
     let mut slices = Vec::with_capacity(WRITE_SLICES);
-    let mut total = 0;
-    let mut end = 0;
+    let (mut total, mut messages, mut end) = (0, 0, 0);
     for run in [first, second].into_iter().chain(runs) {
         slices.push(IoSlice::new(run.bytes));
         total += run.bytes.len();
+        messages += run.messages();
         end = run.end();
         if slices.len() == WRITE_SLICES || total >= TURN_MEMBER_BYTES {
             break;
@@ -439,9 +455,10 @@ fn records(sink: &Sink, cursor: &mut Cursor<Act>, view: &View, own: Own) -> io::
     }
     let n = sink.write_vectored(&slices)?;
     if n == total {
-        cursor.reached(end);
+        tally.deliveries += messages;
+        listener.reached(i, end);
     } else {
-        cursor.written(view, own, n);
+        tally.deliveries += listener.written(i, view, n);
     }
     Ok(n)
 }

@@ -18,20 +18,53 @@ use tokio::{
     net::tcp::OwnedReadHalf,
     time::{Sleep, sleep},
 };
-use trappe_core::limits::{LINGER, READ_BYTES, SNIFF, SNIFF_BYTES};
+use trappe_core::{
+    limits::{HEARTBEAT, LINGER, READ_BYTES, SNIFF, SNIFF_BYTES},
+    room::listener::Item,
+};
 
 use super::{
     Shared,
     conn::{Conn, Stage},
     mail::Mail,
-    talk::{Talk, Verdict},
+    metrics::Refused,
+    talk::Talk,
+    voice::{self, Verdict, Voice},
     worker::full_line,
 };
-use crate::net::sniff::{self, Guess};
+use crate::{
+    http,
+    net::{
+        only::Kind,
+        sniff::{self, Guess},
+    },
+};
 
 thread_local! {
-    /// The worker's scratch buffer: a buffer a connection would be most of its memory.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// One read of at most `most` bytes into the worker's scratch buffer (a buffer a connection would be most of its memory),
+/// handed to `take`. Ready(false): the end of the stream; a reset counts as one, since what was sent before it has been
+/// read (PROTOCOL §2, rule 2).
+pub(crate) fn read(
+    half: &mut OwnedReadHalf,
+    cx: &mut Context<'_>,
+    most: usize,
+    take: impl FnOnce(&[u8]),
+) -> Poll<bool> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let most = most.min(scratch.len());
+        let mut buffer = ReadBuf::new(&mut scratch[..most]);
+        match Pin::new(half).poll_read(cx, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                take(buffer.filled());
+                Poll::Ready(true)
+            }
+            Poll::Ready(_) => Poll::Ready(false),
+        }
+    })
 }
 
 /// Reads of one poll; then others have their turn.
@@ -57,6 +90,10 @@ impl Timer {
         }
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let off = self.0.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
         if off {
@@ -73,6 +110,8 @@ enum State {
     Sniffing(Box<Sniffing>),
     /// A client that says something.
     Talking(Box<Talk>),
+    /// A client that only listens: to a stream of events.
+    Listening(Box<Listening>),
     /// What still comes is of no interest: drained until the end of the stream, or until the timer goes off.
     Deaf(Timer),
 }
@@ -85,11 +124,29 @@ struct Sniffing {
     timer: Timer,
 }
 
+/// A client that only listens.
+struct Listening {
+    voice: Voice,
+    heartbeat: Timer,
+}
+
+/// What a connection is once its HTTP request has been dealt with.
+pub(crate) enum After {
+    /// It is over.
+    End,
+    /// It has become a WebSocket member.
+    /// … which has sent this already.
+    Talk(Box<Talk>, Vec<u8>),
+    /// It has become a stream of events.
+    Listen(Voice),
+}
+
 /// See the module.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     shared: Arc<Shared>,
     conn: Arc<Conn>,
-    half: OwnedReadHalf,
+    /// None once another task has taken it over.
+    half: Option<OwnedReadHalf>,
     state: State,
     read_last: bool,
     gone: bool,
@@ -97,48 +154,88 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, conn: Arc<Conn>, half: OwnedReadHalf) -> Reader {
-        Reader { shared, conn, half, state: State::Silent, read_last: false, gone: false }
+        Reader {
+            shared,
+            conn,
+            half: Some(half),
+            state: State::Silent,
+            read_last: false,
+            gone: false,
+        }
+    }
+
+    /// Goes on where an HTTP request was dealt with.
+    pub(crate) fn after(
+        shared: Arc<Shared>,
+        conn: Arc<Conn>,
+        half: OwnedReadHalf,
+        after: After,
+    ) -> Reader {
+        let state = match after {
+            After::End => {
+                shared.posts.to(&conn, Mail::Finish(Arc::clone(&conn), Vec::new(), Bytes::new()));
+                State::Deaf(Timer::default())
+            }
+            After::Talk(mut talk, sent) => match talk.hear(&shared, &conn, &sent) {
+                Verdict::GoOn => State::Talking(talk),
+                Verdict::Quit | Verdict::Http => State::Deaf(Timer::default()),
+            },
+            After::Listen(voice) => {
+                let mut heartbeat = Timer::default();
+                let now = shared.now();
+                heartbeat.set(now, Some(now + HEARTBEAT));
+                State::Listening(Box::new(Listening { voice, heartbeat }))
+            }
+        };
+        Reader { shared, conn, half: Some(half), state, read_last: false, gone: false }
     }
 
     fn mail(&self, mail: Mail) {
         self.shared.posts.to(&self.conn, mail);
     }
 
-    /// One read into the scratch buffer; what came is dealt with at once. Ready(true): there may be more.
+    /// One read; what came is dealt with at once. Ready(true): there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(&mut self.half).poll_read(cx, &mut buffer) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    self.received(buffer.filled());
-                    Poll::Ready(true)
-                }
-                // A reset counts as the end of the stream: what was sent before it has been read (PROTOCOL §2, rule 2).
-                Poll::Ready(_) => Poll::Ready(false),
-            }
-        })
+        let Some(mut half) = self.half.take() else { return Poll::Pending };
+        let mut taken = false;
+        let read = read(&mut half, cx, READ_BYTES, |data| taken = self.received(data));
+        if taken {
+            // It was an HTTP request: its own task goes on.
+            self.gone = true;
+            let State::Sniffing(sniffing) = std::mem::replace(&mut self.state, State::Silent)
+            else {
+                unreachable!("only first bytes are handed over");
+            };
+            http::start(&self.shared, &self.conn, half, sniffing.bytes);
+        } else {
+            self.half = Some(half);
+        }
+        read
     }
 
-    fn received(&mut self, data: &[u8]) {
+    /// Deals with what was read. True: the connection is to be served as HTTP.
+    fn received(&mut self, data: &[u8]) -> bool {
+        self.shared.metrics.worker(self.conn.worker).bytes_in(data.len() as u64);
         match &mut self.state {
-            State::Deaf(_) => {}
+            State::Deaf(_) | State::Listening(_) => {}
             State::Talking(talk) => {
                 let verdict = talk.hear(&self.shared, &self.conn, data);
                 self.judged(verdict);
             }
             State::Silent => {
                 self.conn.advance(Stage::Heard);
-                self.sniff(Sniffing::default(), data);
+                return self.sniff(Sniffing::default(), data);
             }
             State::Sniffing(sniffing) => {
                 let sniffing = std::mem::take(&mut **sniffing);
-                self.sniff(sniffing, data);
+                return self.sniff(sniffing, data);
             }
         }
+        false
     }
 
-    fn sniff(&mut self, mut sniffing: Sniffing, data: &[u8]) {
+    /// Looks at the first bytes. True: they are HTTP, which is served here.
+    fn sniff(&mut self, mut sniffing: Sniffing, data: &[u8]) -> bool {
         sniffing.bytes.extend_from_slice(data);
         sniffing.reads.push(data.len());
         let guess = match sniff::guess(&sniffing.bytes) {
@@ -155,8 +252,28 @@ impl Reader {
                 self.state = State::Sniffing(Box::new(sniffing));
             }
             Guess::Raw => self.talk(&sniffing, false),
+            Guess::Http if !self.conn.refused && self.shared.only.speaks_http() => {
+                let withdrawn = self.conn.number() == 0 || self.withdraw();
+                if withdrawn {
+                    self.state = State::Sniffing(Box::new(sniffing));
+                }
+                return withdrawn;
+            }
             other => self.refuse(self.shared.refuse_protocol(&self.conn, other)),
         }
+        false
+    }
+
+    /// What was taken for a silent listener speaks HTTP. True: nothing was written to it yet, so that it can be served.
+    fn withdraw(&mut self) -> bool {
+        self.shared.depart(&mut self.shared.hub.lock(), self.shared.now(), &self.conn);
+        self.conn.set_number(0);
+        self.mail(Mail::Withdraw(Arc::clone(&self.conn)));
+        if self.conn.wrote() {
+            self.refuse(Bytes::new());
+            return false;
+        }
+        true
     }
 
     /// The first bytes are a raw client's. `suspect`: they may still become an HTTP request line.
@@ -164,7 +281,12 @@ impl Reader {
         if self.conn.refused {
             return self.refuse(self.shared.refusal(&self.conn));
         }
+        if !self.shared.only.speaks(Kind::Lines) {
+            self.shared.metrics.refused(Refused::Only);
+            return self.refuse(self.shared.no_lines());
+        }
         if self.conn.number() == 0 && self.shared.admit(&self.conn).is_err() {
+            self.shared.metrics.refused(Refused::Full);
             return self.refuse(full_line(self.shared.defaults.look));
         }
         let suspect = suspect.then_some(&sniffed.bytes[..]);
@@ -203,7 +325,7 @@ impl Reader {
     /// This is no member: it is told why, if nothing was written to it yet, and closed.
     fn refuse(&mut self, why: Bytes) {
         if self.conn.number() != 0 {
-            self.shared.hub.lock().depart(self.shared.now(), self.conn.number());
+            self.shared.depart(&mut self.shared.hub.lock(), self.shared.now(), &self.conn);
         }
         self.deafen();
         self.mail(Mail::Refuse(Arc::clone(&self.conn), why));
@@ -226,6 +348,7 @@ impl Reader {
                 return self.hang_up();
             }
             State::Silent => return self.depart_silently(),
+            State::Listening(_) => {}
             State::Deaf(_) => return,
         }
         self.depart();
@@ -233,9 +356,12 @@ impl Reader {
 
     /// The member leaves, without a last word.
     fn depart(&mut self) {
-        if let State::Talking(talk) = &mut self.state {
-            talk.voice.depart(&self.shared, &self.conn, None, Bytes::new());
-        }
+        let voice = match &mut self.state {
+            State::Talking(talk) => &mut talk.voice,
+            State::Listening(listening) => &mut listening.voice,
+            _ => return self.deafen(),
+        };
+        voice.depart(&self.shared, &self.conn, None, Bytes::new());
         self.deafen();
     }
 
@@ -243,25 +369,28 @@ impl Reader {
     fn depart_silently(&self) {
         // From here on it can't be admitted any more for having been silent long enough.
         self.conn.advance(Stage::Heard);
-        let number = self.conn.number();
-        let end = if number == 0 {
-            0
-        } else {
+        let mut ends = Vec::new();
+        if self.conn.number() != 0 {
             let mut hub = self.shared.hub.lock();
-            hub.depart(self.shared.now(), number);
+            let rooms: Vec<_> =
+                hub.rooms_of(self.conn.number()).map(|(_, _, r)| r).cloned().collect();
+            self.shared.depart(&mut hub, self.shared.now(), &self.conn);
             drop(hub);
-            self.shared.lobby().tail.with(|log| log.next())
-        };
-        self.mail(Mail::Finish(Arc::clone(&self.conn), end, Bytes::new()));
+            ends = rooms.iter().map(|room| (room.id, room.tail.with(|log| log.next()))).collect();
+        }
+        self.mail(Mail::Finish(Arc::clone(&self.conn), ends, Bytes::new()));
     }
 
     /// The server stops: what has arrived by now was accepted, and is delivered.
     fn last_read(&mut self, cx: &mut Context<'_>) {
         self.read_last = true;
         for _ in 0..LAST_READ_BYTES / READ_BYTES {
-            if !matches!(self.read(cx), Poll::Ready(true)) {
+            if !matches!(self.read(cx), Poll::Ready(true)) || self.half.is_none() {
                 break;
             }
+        }
+        if self.half.is_none() {
+            return;
         }
         // The members stay until all is said: only the speech of this one ends here.
         if let State::Sniffing(sniffing) = &mut self.state {
@@ -296,6 +425,18 @@ impl Reader {
                     let verdict = talk.timeout(&self.shared, &self.conn);
                     self.judged(verdict);
                 }
+                State::Listening(listening) => {
+                    if !listening.heartbeat.poll(cx) {
+                        return Poll::Ready(());
+                    }
+                    let now = self.shared.now();
+                    listening.heartbeat.set(now, Some(now + HEARTBEAT));
+                    // Whoever has enough to read needs no sign of life.
+                    if !self.conn.has_queued() {
+                        let comment = Item::Bytes(Bytes::from_static(b":\n\n"));
+                        voice::send(&self.shared, &self.conn, comment);
+                    }
+                }
                 State::Deaf(timer) => {
                     if timer.poll(cx) {
                         return Poll::Pending;
@@ -307,8 +448,8 @@ impl Reader {
     }
 
     /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
-    fn must_wait(&self, cx: &mut Context<'_>) -> bool {
-        match &self.state {
+    fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.state {
             State::Talking(talk) => self.conn.is_full() || talk.voice.must_wait(&self.conn, cx),
             _ => false,
         }
@@ -331,10 +472,14 @@ impl Future for Reader {
         if me.conn.take_evicted()
             && let State::Talking(talk) = &mut me.state
         {
-            talk.evict(&me.shared, &me.conn);
+            let verdict = talk.evict(&me.shared, &me.conn);
+            me.judged(verdict);
         }
         if stage == Stage::LastRead && !me.read_last {
             me.last_read(cx);
+            if me.half.is_none() {
+                return Poll::Ready(());
+            }
         }
         if stage == Stage::Linger && !matches!(&me.state, State::Deaf(timer) if timer.0.is_some()) {
             // It was the hub that ended it: the member leaves now.
@@ -361,7 +506,11 @@ impl Future for Reader {
                 me.judged(verdict);
                 break;
             }
-            match me.read(cx) {
+            let read = me.read(cx);
+            if me.half.is_none() {
+                return Poll::Ready(());
+            }
+            match read {
                 Poll::Pending => {
                     // What was just read may have set a timer: it has to know whom to wake.
                     if me.timers(cx).is_pending() {
@@ -390,7 +539,7 @@ impl Drop for Reader {
                 number = self.conn.number(),
                 "a connection's reader panicked: the connection ends"
             );
-            self.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.shared.metrics.panicked();
             self.depart_silently();
             self.leave();
         }

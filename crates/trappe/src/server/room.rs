@@ -7,11 +7,12 @@ use std::{
 
 use trappe_core::{
     limits::WORKERS,
-    message::{Author, Kind, Position},
+    message::{Author, Entry, Kind, Position},
     name::Name,
     room::{
-        batch::{Batch, Ledger},
+        batch::{Batch, Life},
         log::Appended,
+        view::View,
     },
 };
 
@@ -47,9 +48,8 @@ impl Posts {
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) id: u32,
-    pub(crate) name: Name,
+    pub(crate) life: Arc<Life>,
     pub(crate) tail: Tail,
-    pub(crate) ledger: Arc<Ledger>,
     me: Weak<Room>,
 }
 
@@ -66,33 +66,43 @@ impl Publish for Publisher<'_> {
 
     fn observe(&self, batch: &Arc<Batch>) {
         if let Some(console) = &self.1.console {
-            console.batch(&self.0.name, batch);
+            console.batch(batch);
         }
     }
 }
 
 impl Room {
-    pub(crate) fn new(id: u32, name: Name, tail: Tail, ledger: Arc<Ledger>) -> Arc<Room> {
-        Arc::new_cyclic(|me| Room { id, name, tail, ledger, me: me.clone() })
+    pub(crate) fn new(id: u32, life: Arc<Life>, tail: Tail) -> Arc<Room> {
+        Arc::new_cyclic(|me| Room { id, life, tail, me: me.clone() })
     }
 
-    /// Appends for a member: fixes the order. The member's pump is to be told, by [`Mail::Spoke`], which record is its own.
+    pub(crate) fn name(&self) -> &Name {
+        &self.life.name
+    }
+
+    /// Appends on behalf of a worker's connection: fixes the order. A member's pump is to be told, by [`Mail::Spoke`],
+    /// which record is its own; the worker's, where [`Appended::wake`] says so, that there is something to publish.
     pub(crate) fn append(
         &self,
         posts: &Posts,
-        now_us: u64,
-        conn: &Conn,
-        author: &Author,
-        kind: Kind,
-        body: &[u8],
+        time_us: u64,
+        worker: usize,
+        entry: Entry<'_>,
     ) -> Appended {
-        self.tail.append(&Publisher(self, posts), now_us, author.clone(), kind, body, conn.worker)
+        self.tail.append(&Publisher(self, posts), time_us, entry, worker)
     }
 
     /// Appends a notice that is nobody's own, and publishes it at once.
-    pub(crate) fn announce(&self, posts: &Posts, now_us: u64, author: Author, kind: Kind) {
-        self.tail.append(&Publisher(self, posts), now_us, author, kind, &[], 0);
+    pub(crate) fn announce(&self, posts: &Posts, time_us: u64, author: Author, kind: Kind) {
+        self.tail.append(&Publisher(self, posts), time_us, Entry::notice(author, kind), 0);
         self.tail.seal(&Publisher(self, posts), None);
+    }
+
+    /// Everything that is kept of the log, up to now.
+    pub(crate) fn read(&self, posts: &Posts) -> View {
+        self.tail.seal(&Publisher(self, posts), None);
+        let (kept, sealed) = self.tail.with(|log| (log.kept(), log.sealed()));
+        View::new(Arc::clone(&self.life), kept, sealed)
     }
 
     /// Publishes what was appended.

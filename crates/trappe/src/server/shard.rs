@@ -1,17 +1,19 @@
 //! The members of one room on one worker: who comes, who goes, and how much is kept for those who are behind.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
 };
 
-use bytes::Bytes;
 use trappe_core::{
     command::Format,
-    room::{batch::Batch, log::Front, view::View},
+    reply::{self, Ending},
+    room::{batch::Batch, cursor::Cursor, listener::Views, log::Front, view::View},
+    words::say,
 };
 
-use super::{mail::Act, pump::Pump, room::Room};
+use super::{mail::Act, metrics::Missed, pump::Pump, room::Room};
 
 /// The members of one room on this worker, and their view of its log.
 pub(super) struct Shard {
@@ -27,12 +29,30 @@ pub(super) struct Shard {
     lag_bytes: u64,
 }
 
+impl Shard {
+    /// What may be kept for those who are behind ends here.
+    fn floor(&self) -> u64 {
+        let least = self.view.weight().saturating_sub(self.lag_bytes);
+        self.view.at_weight(least).min(self.view.end())
+    }
+}
+
+/// The rooms of a worker, by their ids.
+#[derive(Default)]
+pub(super) struct Shards(pub(super) BTreeMap<u32, Shard>);
+
+impl Views for Shards {
+    fn view(&self, room: u32) -> Option<&View> {
+        self.0.get(&room).map(|shard| &shard.view)
+    }
+}
+
 impl Pump {
     /// The worker's view of a room, sent by the first member that comes to it here.
     pub(super) fn open(&mut self, room: Arc<Room>, view: View) {
         let lag_bytes = self.shared.lag_room_bytes;
         let front = Front { best: (view.weight(), 0), second: view.weight() };
-        self.shards.entry(room.id).or_insert(Shard {
+        self.shards.0.entry(room.id).or_insert(Shard {
             room,
             view,
             members: Vec::new(),
@@ -45,39 +65,40 @@ impl Pump {
     }
 
     /// A member reads a room from now on, from `at`.
-    pub(super) fn enter(&mut self, id: u32, room: &Arc<Room>, (at, seq): (u64, u64)) {
-        let shard = self.shards.get_mut(&room.id).expect("a room's view comes before its members");
+    pub(super) fn enter(&mut self, id: u32, room: &Arc<Room>, at: (u64, u64)) {
+        let shard =
+            self.shards.0.get_mut(&room.id).expect("a room's view comes before its members");
         let slot = &mut self.slots[id as usize];
-        slot.cursor.enter(&shard.view, at, seq);
-        slot.own.number = slot.conn.number();
-        slot.room = Some((
-            room.id,
-            u32::try_from(shard.members.len()).expect("bounded by the descriptors"),
-        ));
+        let number = slot.conn.number();
+        let cursor = slot.listener.enter(number, room.id, &shard.view, at);
+        cursor.place = u32::try_from(shard.members.len()).expect("bounded by the descriptors");
         shard.members.push(id);
         // In the middle of a pass it has its turn like the others.
         shard.left += usize::from(shard.left > 0);
-        shard.front.note(slot.conn.number(), shard.view.weight());
-        if shard.view.end() > at {
+        shard.front.note(number, shard.view.weight());
+        if shard.view.end() > at.0 {
             self.mark(room.id);
         }
     }
 
-    /// A member no longer reads its room.
-    pub(super) fn exit(&mut self, id: u32) {
+    /// A member no longer reads a room.
+    pub(super) fn exit(&mut self, id: u32, room: u32) {
         let slot = &mut self.slots[id as usize];
-        let Some((room, place)) = slot.room.take() else { return };
-        let number = slot.conn.number();
-        let behind = std::mem::take(&mut slot.behind);
-        slot.conn.behind_at.store(u64::MAX, Relaxed);
-        let shard = self.shards.get_mut(&room).expect("a member's room has a shard");
-        shard.members.swap_remove(place as usize);
-        shard.behind -= usize::from(behind);
+        let number = slot.listener.number();
+        let Some(cursor) = slot.listener.exit(room) else { return };
+        if slot.behind {
+            slot.tell_behind();
+        }
+        let shard = self.shards.0.get_mut(&room).expect("a member's room has a shard");
+        shard.members.swap_remove(cursor.place as usize);
+        shard.behind -= usize::from(cursor.behind);
         shard.front.forget(number);
-        let moved = shard.members.get(place as usize).copied();
+        let moved = shard.members.get(cursor.place as usize).copied();
         let passing = shard.left > 0;
         if let Some(moved) = moved {
-            self.slots[moved as usize].room = Some((room, place));
+            if let Some(other) = self.slots[moved as usize].listener.cursor_in(room) {
+                other.place = cursor.place;
+            }
             if passing {
                 // It may have been moved to where the pass has been already.
                 self.urge(moved);
@@ -86,23 +107,40 @@ impl Pump {
         self.leave_log(room, number);
     }
 
+    /// A member no longer reads any room.
+    pub(super) fn exit_all(&mut self, id: u32) {
+        let rooms: Vec<u32> =
+            self.slots[id as usize].listener.cursors().map(Cursor::room).collect();
+        for room in rooms {
+            self.exit(id, room);
+        }
+    }
+
     /// A member no longer counts in a room's log on this worker; with the last one the worker's view goes.
     fn leave_log(&mut self, room: u32, number: u64) {
-        let Some(shard) = self.shards.get(&room) else { return };
+        let Some(shard) = self.shards.0.get(&room) else { return };
         let (wakers, workers) =
             shard.room.tail.with(|log| (log.exit(self.worker, number), log.workers()));
         if workers & (1 << self.worker) == 0 {
-            self.shards.remove(&room);
+            self.shards.0.remove(&room);
         }
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// What a member had put among its replies, to be done in its place.
+    pub(super) fn act(&mut self, id: u32, act: Act) {
+        match act {
+            Act::Enter(room, at) => self.enter(id, &room, at),
+            Act::Leave(room) => self.exit(id, room),
+        }
     }
 
     /// Drops all that is due to a member: nobody will read it. Rooms that it was about to enter forget it.
     pub(super) fn abandon(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
         let number = slot.conn.number();
-        let acts = slot.cursor.abandon();
-        let released = slot.cursor.released();
+        let acts = slot.listener.abandon();
+        let released = slot.listener.released();
         slot.conn.release(released);
         for act in acts {
             self.cancel(number, &act);
@@ -111,14 +149,15 @@ impl Pump {
 
     /// What a member was to do will not be done: it is gone.
     pub(super) fn cancel(&mut self, number: u64, act: &Act) {
-        let Act::Move(room, _) = act;
-        self.leave_log(room.id, number);
+        if let Act::Enter(room, _) = act {
+            self.leave_log(room.id, number);
+        }
     }
 
     /// A batch of a room.
     pub(super) fn batch(&mut self, room: &Arc<Room>, batch: Arc<Batch>) {
         // The last member may have left between the seal and now.
-        if let Some(shard) = self.shards.get_mut(&room.id)
+        if let Some(shard) = self.shards.0.get_mut(&room.id)
             && batch.first == shard.view.end()
         {
             shard.view.push(batch);
@@ -127,7 +166,7 @@ impl Pump {
     }
 
     pub(super) fn mark(&mut self, room: u32) {
-        if let Some(shard) = self.shards.get_mut(&room) {
+        if let Some(shard) = self.shards.0.get_mut(&room) {
             if shard.left == 0 {
                 self.dirty.push_back(room);
             }
@@ -137,7 +176,7 @@ impl Pump {
 
     /// Trims a room's view to what is kept and what its members still need; who is further behind than the allowance gets a gap.
     pub(super) fn keep_bounds(&mut self, room: u32) {
-        let Some(shard) = self.shards.get_mut(&room) else { return };
+        let Some(shard) = self.shards.0.get_mut(&room) else { return };
         let kept = shard.room.tail.with(|log| log.kept_from());
         let mut needed = shard.view.end();
         let mut fallen = Vec::new();
@@ -145,30 +184,31 @@ impl Pump {
         // Nobody is to be left with a cursor on what is gone: those who are behind, and in the middle of a pass
         // (when the hub is at its limit) those who haven't had their turn.
         if shard.behind > 0 || shard.left > 0 {
-            let floor = shard
-                .view
-                .at_weight(shard.view.weight().saturating_sub(shard.lag_bytes))
-                .min(shard.view.end());
+            let floor = shard.floor();
             for &id in &shard.members {
                 let slot = &mut self.slots[id as usize];
-                let oldest = slot.cursor.oldest();
-                if slot.dead || slot.cursor.is_through() {
+                let Some(cursor) = slot.listener.cursors().find(|c| c.room() == room) else {
+                    continue;
+                };
+                let (at, oldest) = (cursor.at(), slot.listener.oldest(cursor));
+                if slot.dead || (cursor.is_through() && oldest >= at) {
                     continue;
                 }
                 if oldest >= floor {
                     needed = needed.min(oldest);
                     continue;
                 }
-                if slot.cursor.look().format == Format::Raw
+                if slot.listener.look().format == Format::Raw
                     && !self.shared.defaults.raw_gap_skip
-                    && slot.cursor.at() < floor
+                    && at < floor
                 {
                     fallen.push(id);
                     continue;
                 }
-                let missed = slot.cursor.cut(&shard.view, kept.max(floor));
+                let missed = slot.listener.cut(room, &shard.view, kept.max(floor));
                 slot.conn.missed.fetch_add(missed, Relaxed);
-                slot.conn.behind_at.store(slot.cursor.at(), Relaxed);
+                self.shared.metrics.worker(self.worker).missed(Missed::Slow, missed);
+                slot.tell_behind();
             }
         }
         shard.view.trim(needed.min(kept));
@@ -184,34 +224,38 @@ impl Pump {
             number = slot.conn.number(),
             "a raw member fell too far behind and is closed"
         );
-        let end = slot.cursor.at();
-        let ending = slot.ending.is_some();
-        if let Some(shard) = slot.room.and_then(|(room, _)| self.shards.get(&room)) {
-            let missed = shard.view.seq_from(shard.view.end()) - shard.view.seq_from(end);
-            slot.conn.missed.fetch_add(missed, Relaxed);
+        for cursor in slot.listener.cursors() {
+            if let Some(view) = self.shards.view(cursor.room()) {
+                let missed = view.seq_from(view.end()) - view.seq_from(cursor.at());
+                slot.conn.missed.fetch_add(missed, Relaxed);
+                self.shared.metrics.worker(self.worker).missed(Missed::Slow, missed);
+            }
         }
-        if ending {
+        if slot.ending.is_some() {
             return self.end(id);
         }
+        let look = slot.listener.look();
         // The rest of what is half written may still go out; nothing after it.
         self.abandon(id);
-        self.finish(id, end, Bytes::new());
+        let farewell =
+            reply::farewell(look, Ending::Slow, &say(look.lang, "slow-closed", &[]), &[]);
+        self.finish(id, Cursor::at, farewell.into());
     }
 
     /// The hub is at its limit and this room uses most: half of what its slow members are allowed.
     pub(super) fn squeeze(&mut self, room: &Arc<Room>) {
-        if let Some(shard) = self.shards.get_mut(&room.id) {
+        if let Some(shard) = self.shards.0.get_mut(&room.id) {
             let span = shard.view.weight() - shard.view.weight_at(shard.view.oldest());
             shard.lag_bytes = (span / 2).min(shard.lag_bytes);
             self.keep_bounds(room.id);
-            if let Some(shard) = self.shards.get_mut(&room.id) {
+            if let Some(shard) = self.shards.0.get_mut(&room.id) {
                 shard.lag_bytes = self.shared.lag_room_bytes;
             }
         }
     }
 
     pub(super) fn publish_front(&mut self, room: u32) {
-        if let Some(shard) = self.shards.get(&room) {
+        if let Some(shard) = self.shards.0.get(&room) {
             let wakers = shard.room.tail.report(self.worker, shard.front);
             wakers.into_iter().for_each(Waker::wake);
         }

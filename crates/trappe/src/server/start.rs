@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use tokio::{
 };
 use trappe_core::{
     command::{Format, Lang},
-    encode::Look,
+    encode::{Look, Wire},
     framing::Framing,
     hub::Hub,
     limits::{ROOM_EMPTY, SHUTDOWN},
@@ -33,12 +33,16 @@ use super::{
     console::Console,
     mail::{Defaults, Mail},
     make_room,
+    metrics::Metrics,
     pool::Pool,
     room::Posts,
     sync::{self, Post},
     worker,
 };
-use crate::net::{holder, listen};
+use crate::{
+    http::{Guard, Http},
+    net::{holder, listen, only::Only},
+};
 
 /// How long the last read of all sockets may take when the server stops.
 const LAST_READ: Duration = Duration::from_millis(500);
@@ -76,6 +80,14 @@ pub struct Config {
     pub raw_gap_skip: bool,
     /// Arrivals and departures are announced.
     pub notices: bool,
+    /// What is spoken.
+    pub only: Only,
+    /// Names beside `localhost` and addresses by which HTTP may call this hub.
+    pub allow_hosts: Vec<String>,
+    /// Origins whose pages may talk to this hub.
+    pub allow_origins: Vec<String>,
+    /// Serves `/echo`, for test suites.
+    pub echo: bool,
     /// Print nothing after the start.
     pub quiet: bool,
     /// The language of sentences.
@@ -258,16 +270,37 @@ fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
+/// A time of the wall clock in microseconds since 1970.
+fn unix_us(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) -> Arc<Shared> {
     let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
     let ledger = Arc::new(AtomicUsize::new(0));
     let name = Name::parse("lobby").expect("the lobby's name is a name");
     let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
     let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, &ledger);
-    let look =
-        Look { format: config.format, framing: config.framing, lang: config.lang, quiet: false };
+    let look = Look {
+        format: config.format,
+        framing: config.framing,
+        wire: Wire::Stream,
+        lang: config.lang,
+        quiet: false,
+    };
     Arc::new(Shared {
         started: Instant::now(),
+        began_us: unix_us(SystemTime::now()),
+        only: config.only.clone(),
+        http: Http::new(
+            Guard {
+                allow_hosts: config.allow_hosts.clone(),
+                allow_origins: config.allow_origins.clone(),
+            },
+            config.echo,
+        ),
+        metrics: Metrics::new(config.workers),
         hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
         lobby,
         posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },
@@ -288,7 +321,6 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
         relieved_us: AtomicU64::new(0),
         full_logged_us: AtomicU64::new(0),
         refused: Mutex::new(BTreeMap::new()),
-        panics: AtomicUsize::new(0),
         reading: AtomicUsize::new(0),
         all_read: Notify::new(),
     })

@@ -1,13 +1,13 @@
 //! The locks, all of them, and nothing else: a log's tail, a worker's mailbox, the hub.
 //!
-//! Order: hub → tail → mailbox. No lock is held over a write or an await. Speech takes a tail and a mailbox, never the
+//! Order: hub, or a session's sent messages → tail → mailbox. No lock is held over a write or an await. Speech takes a tail and a mailbox, never the
 //! hub. Under `--cfg shuttle` the same code runs on shuttle's locks, and a test looks for lost wake-ups.
 
 use std::{sync::Arc, task::Waker};
 
 use trappe_core::{
     limits::WORKERS,
-    message::{Author, Kind},
+    message::Entry,
     room::{
         batch::Batch,
         log::{Appended, Front, Log},
@@ -91,14 +91,12 @@ impl<W> Tail<W> {
     pub(crate) fn append(
         &self,
         to: &impl Publish,
-        now_us: u64,
-        author: Author,
-        kind: Kind,
-        body: &[u8],
+        time_us: u64,
+        entry: Entry<'_>,
         worker: usize,
     ) -> Appended {
         let mut log = self.0.lock();
-        let appended = log.append(now_us, author, kind, body, worker);
+        let appended = log.append(time_us, entry, worker);
         if appended.full {
             publish(&mut log, to, None);
         }

@@ -1,40 +1,46 @@
-//! A client that says something: its framing and its session, and what the hub does for it.
+//! A client that says something: how its bytes become messages, and when.
 
-use std::{sync::Arc, task::Context, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use trappe_core::{
-    framing::{Frame, Framer},
-    limits::{REPLIES_BYTES, TURN_COMMANDS},
-    message::{Kind, Position},
-    room::cursor::Item,
-    session::{Session, Step},
+    encode::ws::{self, Opcode},
+    framing::{End, Frame, Framer},
+    limits::{PING, REPLIES_BYTES, TAKE_OVER, TURN_COMMANDS},
+    session::Session,
 };
 
 use super::{
     Shared,
     conn::Conn,
-    desk,
-    mail::{Act, Defaults, Mail},
+    mail::Defaults,
+    moves,
     reader::Timer,
-    room::Room,
+    voice::{Verdict, Voice},
 };
-use crate::net::sniff;
+use crate::net::{
+    sniff,
+    ws::{Incoming, WebSocket, close_frame, code},
+};
 
-/// What is to become of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It goes on.
-    GoOn,
-    /// The member has left.
-    Quit,
-    /// Its first line turned out to be an HTTP request: none of it is speech.
-    Http,
+/// A WebSocket peer: its frames, and its signs of life.
+struct Socket {
+    frames: WebSocket,
+    /// When something was last heard from it.
+    heard: Duration,
+    /// How often it has been asked for a sign of life since.
+    asked: u32,
+}
+
+/// What a client's bytes are.
+enum Input {
+    Stream(Framer),
+    WebSocket(Box<Socket>),
 }
 
 /// See the module.
-pub(super) struct Talk {
-    framer: Framer,
+pub(crate) struct Talk {
+    input: Input,
     pub(super) voice: Voice,
     pub(super) timer: Timer,
     /// What was read, but isn't carried out yet.
@@ -43,52 +49,54 @@ pub(super) struct Talk {
     held: usize,
 }
 
-/// A client apart from its framing: what its messages are handed to.
-pub(super) struct Voice {
-    pub(super) session: Session,
-    pub(super) room: Arc<Room>,
-    /// Replies that are not in the private queue yet.
-    out: Vec<u8>,
-    /// The first line may still become an HTTP request.
-    suspect: bool,
-    /// Commands since others had their turn.
-    commands: usize,
-    /// One past the last record of its own, while the pump doesn't know of it.
-    own_until: u64,
-}
-
 impl Talk {
-    /// `suspect`: the first bytes, where they may still become an HTTP request line; then no pause ends it.
+    /// A client of lines. `suspect`: the first bytes, where they may still become an HTTP request line; then no pause ends it.
     pub(super) fn new(shared: &Shared, conn: &Conn, suspect: Option<&[u8]>) -> Talk {
         let Defaults { look, message_bytes, .. } = shared.defaults;
-        let voice = Voice {
-            session: Session::new(conn.number(), look, message_bytes),
-            room: Arc::clone(shared.lobby()),
-            out: Vec::new(),
-            suspect: suspect.is_some(),
-            commands: 0,
-            own_until: 0,
-        };
+        let session = Session::new(conn.number(), look, message_bytes);
+        let mut voice = Voice::new(session, [Arc::clone(shared.lobby())]);
+        voice.suspect = suspect.is_some();
         let mut framer = Framer::new(look.framing, message_bytes);
         framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
-        Talk { framer, voice, timer: Timer::default(), rest: Vec::new(), held: 0 }
+        let input = Input::Stream(framer);
+        Talk { input, voice, timer: Timer::default(), rest: Vec::new(), held: 0 }
+    }
+
+    /// A client whose upgrade to WebSocket is done.
+    pub(crate) fn websocket(shared: &Shared, voice: Voice) -> Talk {
+        let now = shared.now();
+        let frames = WebSocket::new(shared.defaults.message_bytes);
+        let input = Input::WebSocket(Box::new(Socket { frames, heard: now, asked: 0 }));
+        let mut timer = Timer::default();
+        timer.set(now, Some(now + if voice.waits { TAKE_OVER } else { PING }));
+        Talk { input, voice, timer, rest: Vec::new(), held: 0 }
     }
 
     /// Takes what was read.
-    pub(super) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
+    pub(crate) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
         let verdict = self.catch_up(shared, conn);
         if verdict != Verdict::GoOn {
             return verdict;
         }
         let now = shared.now();
-        // What was due before this read came is not glued to it.
-        if self.framer.deadline().is_some_and(|due| due <= now) {
-            let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
-            if verdict != Verdict::GoOn {
-                return verdict;
+        match &mut self.input {
+            Input::Stream(framer) => {
+                // What was due before this read came is not glued to it.
+                if framer.deadline().is_some_and(|due| due <= now) {
+                    let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
+                    if verdict != Verdict::GoOn {
+                        return verdict;
+                    }
+                }
+                if let Input::Stream(framer) = &mut self.input {
+                    framer.read(now, data);
+                }
+            }
+            Input::WebSocket(socket) => {
+                socket.heard = now;
+                socket.asked = 0;
             }
         }
-        self.framer.read(now, data);
         self.carry_out(shared, conn, now, data)
     }
 
@@ -124,32 +132,65 @@ impl Talk {
         let mut verdict = Verdict::GoOn;
         let mut input = data;
         self.voice.commands = 0;
-        while let Some(frame) = self.framer.next(now, &mut input) {
-            verdict = self.voice.frame(shared, conn, now, frame);
+        loop {
+            match &mut self.input {
+                Input::Stream(framer) => {
+                    let Some(frame) = framer.next(now, &mut input) else { break };
+                    verdict = self.voice.frame(shared, conn, now, frame);
+                    if verdict == Verdict::GoOn
+                        && let Some(framing) = self.voice.session.framing_asked()
+                    {
+                        framer.switch(framing);
+                    }
+                }
+                Input::WebSocket(socket) => {
+                    let Some(incoming) = socket.frames.next(&mut input, &mut self.voice.out) else {
+                        break;
+                    };
+                    verdict = incoming_frame(&mut self.voice, shared, conn, now, incoming);
+                }
+            }
             if verdict != Verdict::GoOn {
                 break;
-            }
-            if let Some(framing) = self.voice.session.framing_asked() {
-                self.framer.switch(framing);
             }
             if self.voice.commands > 0 {
                 if self.voice.out.len() >= REPLIES_BYTES {
                     self.voice.flush(shared, conn);
                 }
                 if self.voice.commands >= TURN_COMMANDS || conn.is_full() {
-                    self.rest = input.to_vec();
                     break;
                 }
             }
+        }
+        if verdict == Verdict::GoOn {
+            self.rest.extend_from_slice(input);
         }
         self.after(shared, conn, now);
         verdict
     }
 
-    /// A deadline of the framing has passed.
+    /// A deadline has passed.
     pub(super) fn timeout(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let now = shared.now();
-        let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
+        let verdict = match &mut self.input {
+            Input::Stream(_) => self.drain(shared, conn, now, |framer| framer.timeout(now)),
+            Input::WebSocket(socket) => {
+                if self.voice.waits {
+                    moves::enter_lobby(shared, conn, &mut self.voice);
+                }
+                let silent = now.saturating_sub(socket.heard);
+                if silent < PING * (socket.asked + 1) {
+                    Verdict::GoOn
+                } else if socket.asked < 2 {
+                    socket.asked += 1;
+                    ws::frame(&mut self.voice.out, Opcode::Ping, b"");
+                    Verdict::GoOn
+                } else {
+                    self.voice.depart(shared, conn, None, Bytes::new());
+                    Verdict::Quit
+                }
+            }
+        };
         self.after(shared, conn, now);
         verdict
     }
@@ -171,13 +212,14 @@ impl Talk {
         now: Duration,
         next: impl for<'f> Fn(&'f mut Framer) -> Option<Frame<'f>>,
     ) -> Verdict {
-        while let Some(frame) = next(&mut self.framer) {
+        let Input::Stream(framer) = &mut self.input else { return Verdict::GoOn };
+        while let Some(frame) = next(framer) {
             let verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
                 return verdict;
             }
             if let Some(framing) = self.voice.session.framing_asked() {
-                self.framer.switch(framing);
+                framer.switch(framing);
             }
         }
         Verdict::GoOn
@@ -190,172 +232,64 @@ impl Talk {
 
     /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was
     /// the largest.
-    pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) {
-        let bytes = self.framer.forget();
-        conn.count_rejected();
-        self.voice.session.pool_full(bytes, &mut self.voice.out);
+    pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        shared.reject(conn);
+        let verdict = match &mut self.input {
+            Input::Stream(framer) => {
+                let bytes = framer.forget();
+                self.voice.session.pool_full(bytes, &mut self.voice.out);
+                Verdict::GoOn
+            }
+            // A part of a message can't be taken out of the stream of frames: RFC 6455 has a close code for it.
+            Input::WebSocket(socket) => {
+                socket.frames = WebSocket::new(shared.defaults.message_bytes);
+                let farewell = close_frame(code::TOO_LONG, "unfinished");
+                self.voice.depart(shared, conn, None, farewell);
+                Verdict::Quit
+            }
+        };
         self.after(shared, conn, shared.now());
+        verdict
     }
 
     fn after(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
         self.voice.flush(shared, conn);
-        self.timer.set(now, self.framer.deadline());
-        shared.pool.update(conn, &mut self.held, self.framer.held());
-    }
-}
-
-impl Voice {
-    fn frame(
-        &mut self,
-        shared: &Shared,
-        conn: &Arc<Conn>,
-        now: Duration,
-        frame: Frame<'_>,
-    ) -> Verdict {
-        if std::mem::take(&mut self.suspect) {
-            let request = match &frame {
-                Frame::Message { body, .. } => sniff::is_request(body),
-                // Too long for a line, and still no end to the target.
-                Frame::TooLong => true,
-                Frame::Unfinished { .. } => false,
-            };
-            if request {
-                return Verdict::Http;
+        let held = match &self.input {
+            Input::Stream(framer) => {
+                self.timer.set(now, framer.deadline());
+                framer.held()
             }
-        }
-        let before = self.out.len();
-        let rejected = !matches!(frame, Frame::Message { .. });
-        let step = self.session.frame(frame, &mut self.out);
-        if rejected {
-            conn.count_rejected();
-        }
-        if let Some((look, echo)) = self.session.look_changed() {
-            // What was said before is in the old look, the reply in the new.
-            let reply = self.out.split_off(before);
-            self.queue(shared, conn, Item::Look(look, echo));
-            self.out = reply;
-        }
-        self.commands += usize::from(!matches!(step, Step::Speak(_)));
-        match step {
-            Step::Nothing => {}
-            Step::Speak(body) => {
-                self.announce(shared, conn, now);
-                self.speak(shared, conn, now, &body);
-            }
-            Step::Ask(request) => {
-                if !desk::ask(shared, conn, self, now, request) {
-                    return Verdict::Quit;
+            Input::WebSocket(socket) => {
+                // One that is set goes off in time; who was heard meanwhile is then left in peace.
+                if !self.timer.is_set() {
+                    let due = socket.heard + PING * (socket.asked + 1);
+                    self.timer.set(now, Some(due.max(now)));
                 }
+                socket.frames.held()
             }
-        }
-        if !rejected {
-            self.announce(shared, conn, now);
-        }
-        Verdict::GoOn
-    }
-
-    fn speak(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration, body: &[u8]) {
-        let appended = self.room.append(
-            &shared.posts,
-            micros(now),
-            conn,
-            &self.session.author,
-            Kind::Speech,
-            body,
-        );
-        self.own_until = appended.index + 1;
-        if appended.wake {
-            shared.said(conn.worker, &self.room);
-        }
-        let room = &self.room;
-        self.session.spoke(
-            || Position { epoch: room.tail.with(|log| log.epoch()), seq: appended.seq },
-            &mut self.out,
-        );
-    }
-
-    /// A notice in the member's room that it doesn't get itself.
-    pub(super) fn notice(&mut self, shared: &Shared, conn: &Conn, now: Duration, kind: Kind) {
-        let appended =
-            self.room.append(&shared.posts, micros(now), conn, &self.session.author, kind, &[]);
-        self.own_until = appended.index + 1;
-        if appended.wake {
-            shared.said(conn.worker, &self.room);
-        }
-    }
-
-    /// The first thing that a client says or asks makes it known to the room, and gets it its welcome.
-    fn announce(&mut self, shared: &Shared, conn: &Conn, now: Duration) {
-        if self.session.greeted() {
-            return;
-        }
-        let announced = shared.announces(&shared.hub.lock(), conn.number());
-        if announced {
-            self.notice(shared, conn, now, Kind::Joined);
-        }
-        let room = &self.room;
-        self.session.greet(|| (room.name.to_string(), room.position()), &mut self.out);
-    }
-
-    /// The replies so far go into the private queue; the pump learns which records are the member's own.
-    pub(super) fn flush(&mut self, shared: &Shared, conn: &Arc<Conn>) {
-        if self.own_until > 0 {
-            let until = std::mem::take(&mut self.own_until);
-            shared.posts.workers[conn.worker].leave(Mail::Spoke(Arc::clone(conn), until));
-        }
-        if !self.out.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut self.out));
-            send(shared, conn, Item::Bytes(bytes));
-        }
-    }
-
-    /// Something that is served in its place among the replies.
-    pub(super) fn queue(&mut self, shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
-        self.flush(shared, conn);
-        send(shared, conn, item);
-    }
-
-    /// A reply.
-    pub(super) fn reply(&mut self, write: impl FnOnce(&Session, &mut Vec<u8>)) {
-        write(&self.session, &mut self.out);
-    }
-
-    /// The member leaves: the room is told, the name is free, and what is due to it up to now is still written.
-    pub(super) fn depart(
-        &mut self,
-        shared: &Shared,
-        conn: &Arc<Conn>,
-        word: Option<&str>,
-        farewell: Bytes,
-    ) {
-        let now = shared.now();
-        let announced = {
-            let mut hub = shared.hub.lock();
-            let announced = shared.announces(&hub, conn.number());
-            hub.depart(now, conn.number());
-            announced
         };
-        let end = self.room.tail.with(|log| log.next());
-        if announced && self.session.greeted() {
-            self.notice(shared, conn, now, Kind::Left(word.map(Into::into)));
+        shared.pool.update(conn, &mut self.held, held);
+    }
+}
+
+/// One WebSocket message, or the end of them.
+fn incoming_frame(
+    voice: &mut Voice,
+    shared: &Shared,
+    conn: &Arc<Conn>,
+    now: Duration,
+    incoming: Incoming,
+) -> Verdict {
+    match incoming {
+        // As an empty line: nobody has said anything.
+        Incoming::Message { body, .. } if body.is_empty() => Verdict::GoOn,
+        Incoming::Message { body, text } => {
+            let end = if text { End::Text } else { End::Binary };
+            voice.frame(shared, conn, now, Frame::Message { body: &body, end })
         }
-        self.flush(shared, conn);
-        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), end, farewell));
+        Incoming::Closed(farewell) => {
+            voice.depart(shared, conn, None, farewell);
+            Verdict::Quit
+        }
     }
-
-    /// Whether reading is to wait: everyone else in the room is too far behind.
-    pub(super) fn must_wait(&self, conn: &Conn, cx: &Context<'_>) -> bool {
-        self.room.tail.must_wait(conn.number(), conn.worker, || cx.waker().clone())
-    }
-}
-
-/// Puts an item into the member's own private queue: there is always room, but its reader stops when it is full.
-fn send(shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
-    conn.claim(item.cost());
-    shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
-}
-
-/// A time since the hub began in microseconds: 584 000 years fit.
-pub(super) fn micros(now: Duration) -> u64 {
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

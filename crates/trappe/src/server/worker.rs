@@ -1,9 +1,8 @@
 //! A worker: a thread with a runtime of its own, one pump, and the readers of its connections.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
-    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
@@ -15,10 +14,8 @@ use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 use trappe_core::{
     encode::Look,
     limits::{EXPIRY, SILENCE},
-    room::{
-        cursor::{Item, Own},
-        view::View,
-    },
+    reply::{self, Ending},
+    room::{cursor::Cursor, listener::Item, view::View},
     words::say,
 };
 
@@ -26,10 +23,11 @@ use super::{
     RELIEF, Shared, accept,
     conn::{Conn, Stage},
     mail::{Act, Mail},
+    metrics::Refused,
     pump::{Pump, Slot},
     reader::Reader,
 };
-use crate::net::sink::Sink;
+use crate::net::{address::Peer, sink::Sink};
 
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
@@ -115,6 +113,8 @@ impl Worker {
             self.pump.expire();
         }
         self.pump.turn();
+        let tally = std::mem::take(&mut self.pump.tally);
+        self.shared.metrics.worker(self.pump.worker).add(&tally);
         self.shared.relieve();
     }
 
@@ -160,15 +160,15 @@ impl Worker {
                 Err(error) => tracing::warn!(%peer, %error, "can't register a connection: closed"),
             },
             Mail::Said(room) => room.seal(&self.shared.posts, self.pump.worker),
-            Mail::Spoke(conn, until) => {
+            Mail::Spoke(conn, room, until) => {
                 if let Some((_, slot)) = self.pump.slot(&conn) {
-                    slot.own = Own { number: conn.number(), until };
+                    slot.listener.spoke(room, until);
                 }
             }
             Mail::Batch(room, batch) => self.pump.batch(&room, batch),
             Mail::View(room, kept, end) => {
-                let epoch = room.tail.with(|log| log.epoch());
-                self.pump.open(room, View::new(epoch, kept, end));
+                let view = View::new(Arc::clone(&room.life), kept, end);
+                self.pump.open(room, view);
             }
             Mail::Enter(conn, room, at) => {
                 if let Some((id, _)) = self.pump.slot(&conn) {
@@ -177,9 +177,26 @@ impl Worker {
             }
             Mail::Private(conn, item) => self.private(&conn, item),
             Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
-            Mail::Finish(conn, end, farewell) => {
+            Mail::Withdraw(conn) => {
                 if let Some((id, _)) = self.pump.slot(&conn) {
+                    self.pump.exit_all(id);
+                }
+            }
+            Mail::Finish(conn, ends, farewell) => {
+                if let Some((id, _)) = self.pump.slot(&conn) {
+                    let end = |cursor: &Cursor| {
+                        let end = ends.iter().find(|(room, _)| *room == cursor.room());
+                        end.map_or(cursor.at(), |(_, end)| *end)
+                    };
                     self.pump.finish(id, end, farewell);
+                }
+            }
+            Mail::Supersede(conn) => {
+                if let Some((id, slot)) = self.pump.slot(&conn) {
+                    let look = slot.listener.look();
+                    let sentence = say(look.lang, "superseded", &[]);
+                    let farewell = reply::farewell(look, Ending::Superseded, &sentence, &[]);
+                    self.pump.finish(id, Cursor::at, farewell.into());
                 }
             }
             Mail::ReadLast => {
@@ -210,7 +227,7 @@ impl Worker {
     fn private(&mut self, conn: &Arc<Conn>, item: Item<Act>) {
         match self.pump.slot(conn) {
             Some((id, slot)) if !slot.dead => {
-                slot.cursor.push(item);
+                slot.listener.push(item);
                 self.pump.urge(id);
             }
             // Nobody will read it; but its reader, if there still is one, goes on to the end.
@@ -234,18 +251,30 @@ impl Worker {
         self.pump.closing = true;
         self.close_by = Some(Instant::now() + trappe_core::limits::DRAIN);
         let ids: Vec<u32> = self.pump.slots.iter().map(|(_, slot)| slot.conn.slot).collect();
+        let heads: BTreeMap<u32, u64> =
+            self.pump.shards.0.iter().map(|(room, shard)| (*room, shard.view.end())).collect();
         for id in ids {
-            let end = self.pump.head(id);
-            self.pump.finish(id, end, Bytes::new());
+            let head = |cursor: &Cursor| heads.get(&cursor.room()).copied().unwrap_or_default();
+            let slot = &self.pump.slots[id as usize];
+            let look = slot.listener.look();
+            // Whoever is no member (yet) has no end to be told of.
+            let farewell = match slot.conn.number() {
+                0 => Vec::new(),
+                _ => reply::farewell(
+                    look,
+                    Ending::Shutdown,
+                    &say(look.lang, "shutting-down", &[]),
+                    &[],
+                ),
+            };
+            self.pump.finish(id, head, farewell.into());
         }
     }
 
-    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn accepted(&mut self, stream: TcpStream, peer: Peer) {
         let (shared, worker) = (&self.shared, self.pump.worker);
         let now = shared.now();
-        let refused = !shared.open && !peer.ip().to_canonical().is_loopback();
-        // An IPv4 peer of a dual-stack listener is shown as what it is.
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let refused = !shared.open && !peer.is_local();
         let (read, write) = stream.into_split();
         // It hears what is said from now on, whenever it turns out to be a member.
         let entry = shared.lobby.tail.with(|log| (log.next(), log.position().seq + 1));
@@ -276,6 +305,7 @@ impl Worker {
                 let refusal = self.shared.refusal(&conn);
                 self.refuse(&conn, refusal);
             } else if self.shared.admit(&conn).is_err() {
+                self.shared.metrics.refused(Refused::Full);
                 let look = self.shared.defaults.look;
                 let full = full_line(look);
                 self.refuse(&conn, full);
@@ -292,10 +322,9 @@ impl Worker {
             if !slot.wrote && !bytes.is_empty() {
                 let item = Item::Bytes(bytes);
                 conn.claim(item.cost());
-                slot.cursor.push(item);
+                slot.listener.push(item);
             }
-            let end = slot.cursor.at();
-            self.pump.finish(id, end, Bytes::new());
+            self.pump.finish(id, Cursor::at, Bytes::new());
         }
     }
 }

@@ -13,6 +13,7 @@ mod bad_commands;
 mod client;
 mod client_terminal;
 mod commands;
+mod connect;
 mod console;
 mod crowd;
 mod descriptors;

@@ -1,4 +1,4 @@
-//! One port: what other protocols get on it. Each is refused in its own way, and none of it is ever speech.
+//! One port: what other protocols get on it. Each is answered or refused in its own way, and none of it is ever speech.
 
 use crate::hub::{ARRIVES, Hub};
 use crate::peer::Peer;
@@ -16,7 +16,8 @@ fn client_hello() -> Vec<u8> {
     record
 }
 
-/// What another protocol says first, and how its refusal is recognized by the program that spoke it.
+/// What another protocol says first, and how its refusal is recognized by the program that spoke it. HTTP is answered as
+/// HTTP, by a 4xx where it asks for nothing that there is.
 struct Wire {
     name: &'static str,
     opening: Vec<u8>,
@@ -25,8 +26,9 @@ struct Wire {
 
 fn http_refused(answer: &[u8]) -> bool {
     let answer = String::from_utf8_lossy(answer);
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-    answer.starts_with("HTTP/1.1 400 ") && body.is_some_and(|body| body.contains("trappe"))
+    answer.starts_with("HTTP/1.1 4")
+        || answer.starts_with("HTTP/1.1 501 ")
+        || answer.starts_with("HTTP/1.1 204 ")
 }
 
 fn names_trappe(answer: &[u8]) -> bool {

@@ -5,9 +5,10 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use shuttle::thread;
 use trappe_core::{
     command::Epoch,
-    message::{Author, Kind},
+    message::{Author, Entry},
+    name::Name,
     room::{
-        batch::{Batch, Ledger},
+        batch::{Batch, Life},
         log::{Log, Retain},
     },
 };
@@ -58,10 +59,10 @@ fn pump(tail: &Tail<()>, posts: &Posts, me: usize) -> Vec<u64> {
 }
 
 fn world() {
-    let epoch = Epoch::from_random(1);
+    let name = Name::parse("r").expect("a name");
+    let life = Life::new(name, Epoch::from_random(1), Arc::new(AtomicUsize::new(0)));
     let retain = Retain { messages: 100, bytes: 1 << 20 };
-    let mut log =
-        Log::new(epoch, retain, 1 << 20, WORKERS, Ledger::new(Arc::new(AtomicUsize::new(0))));
+    let mut log = Log::new(life, retain, 1 << 20, WORKERS);
     for worker in 0..WORKERS {
         log.enter(worker, worker as u64 + 1);
     }
@@ -72,7 +73,8 @@ fn world() {
         thread::spawn(move || {
             for _ in 0..LINES {
                 let author = Author { number: worker as u64 + 1, name: None };
-                if tail.append(&*posts, 0, author, Kind::Speech, b"x", worker).wake {
+                let entry = Entry::speech(author, None, b"x");
+                if tail.append(&*posts, 0, entry, worker).wake {
                     posts.0[worker].send(Mail::Said);
                 }
             }

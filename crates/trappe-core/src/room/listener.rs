@@ -1,0 +1,567 @@
+//! Everything that is due to one member: its cursors, one for each room that it is in, and its private queue.
+//!
+//! The order in which a member is written to: the rest of what is half written; its private queue, in order; for each
+//! room the notice of a gap, and its records. So replies stand at boundaries between records, and nothing is torn.
+
+use std::{collections::VecDeque, mem};
+
+use bytes::Bytes;
+
+use super::{
+    cursor::{Cursor, fall},
+    replay::{Replay, around_history, gap_notice, portion},
+};
+use crate::{
+    command::At,
+    encode::Look,
+    event::Event,
+    limits::{ITEM_BYTES, REPLIES_BYTES},
+    message::Author,
+    room::view::{Run, Runs, View},
+    words::say,
+};
+
+/// Where a listener finds the logs of its rooms.
+pub trait Views {
+    /// The part of a room's log that is held, while the member is in that room.
+    fn view(&self, room: u32) -> Option<&View>;
+}
+
+/// What stands in a private queue. `A` is what the shell wants to be told at this place in the order.
+#[derive(Debug)]
+pub enum Item<A> {
+    /// Bytes to write as they are: replies and errors.
+    Bytes(Bytes),
+    /// A private message, to be written as the member is written to when its turn comes.
+    Direct {
+        /// Who says it.
+        from: Author,
+        /// When, in microseconds since 1970.
+        time_us: u64,
+        /// What.
+        body: Bytes,
+    },
+    /// Bytes that take no room in the queue: the listener's own talk around a replay.
+    Own(Bytes),
+    /// The last messages of a room, between two notices.
+    History {
+        /// The room.
+        room: u32,
+        /// How many.
+        count: usize,
+        /// The id of the op that asks.
+        id: Option<u64>,
+    },
+    /// Everything after a position, then `* live`; the cursor goes on from there.
+    Resume {
+        /// The room.
+        room: u32,
+        /// The position.
+        at: At,
+        /// The id of the op that asks.
+        id: Option<u64>,
+    },
+    /// A change of look, from this place on.
+    Look(Look, bool),
+    /// Handed to the shell when reached.
+    Act(A),
+}
+
+impl<A> Item<A> {
+    /// What it takes of the private queue's room.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Item::Bytes(bytes) => ITEM_BYTES + bytes.len(),
+            Item::Direct { body, .. } => ITEM_BYTES + body.len(),
+            Item::Own(_) => 0,
+            _ => ITEM_BYTES,
+        }
+    }
+}
+
+/// What is to be done next for a member.
+#[derive(Debug)]
+pub enum Next<A> {
+    /// Write [`Listener::half`], then tell [`Listener::half_written`].
+    Half,
+    /// Write the [`Listener::runs`] of this cursor, then tell [`Listener::written`].
+    Records(usize),
+    /// Do this, then ask again.
+    Act(A),
+    /// All that was due before the end is written.
+    Done,
+    /// Nothing is due.
+    Idle,
+}
+
+#[derive(Debug)]
+struct Private<A> {
+    items: VecDeque<Item<A>>,
+    /// Under way, before the items.
+    replay: Option<Replay>,
+    /// What the member said in rooms that it has yet to enter, as [`Listener::spoke`] was told.
+    early: Vec<(u32, u64)>,
+    /// What is written after everything else.
+    farewell: Bytes,
+}
+
+/// The cursors beyond the first: of a member of several rooms.
+#[derive(Debug, Default)]
+struct More {
+    cursors: Vec<Cursor>,
+    /// The cursor that is looked at first, so that each room has its turn.
+    turn: usize,
+}
+
+/// Everything that is due to one member. See the module.
+#[derive(Debug)]
+pub struct Listener<A> {
+    /// The member's number; 0 before it has one.
+    number: u64,
+    first: Cursor,
+    more: Option<Box<More>>,
+    /// The rest of what is half written.
+    half: Option<Box<Bytes>>,
+    private: Option<Box<Private<A>>>,
+    /// Room in the queue that is free again; a queue is bounded far below 4 GiB.
+    released: u32,
+    look: Look,
+    echo: bool,
+    finishing: bool,
+}
+
+impl<A> Listener<A> {
+    /// A listener in no room.
+    #[must_use]
+    pub fn new(look: Look) -> Listener<A> {
+        Listener {
+            number: 0,
+            first: Cursor::nowhere(),
+            more: None,
+            half: None,
+            private: None,
+            released: 0,
+            look,
+            echo: false,
+            finishing: false,
+        }
+    }
+
+    /// The member's number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How the member is written to.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        self.look
+    }
+
+    /// The member is in a room from now on: from index `at`, where the next message had the number `seq`.
+    pub fn enter(&mut self, number: u64, room: u32, view: &View, at: (u64, u64)) -> &mut Cursor {
+        self.number = number;
+        let mut cursor = Cursor::new(room, view, at);
+        if let Some(private) = &self.private
+            && let Some((_, until)) = private.early.iter().find(|(other, _)| *other == room)
+        {
+            cursor.spoke(*until);
+        }
+        if self.first.is_nowhere() {
+            self.first = cursor;
+            return &mut self.first;
+        }
+        self.more.get_or_insert_default().cursors.push_mut(cursor)
+    }
+
+    /// The member isn't in a room any more. Returns its cursor there.
+    pub fn exit(&mut self, room: u32) -> Option<Cursor> {
+        if self.first.room() == room && !self.first.is_nowhere() {
+            let next = self.more.as_mut().and_then(|more| more.cursors.pop());
+            return Some(mem::replace(&mut self.first, next.unwrap_or_else(Cursor::nowhere)));
+        }
+        let more = self.more.as_mut()?;
+        let i = more.cursors.iter().position(|c| c.room() == room)?;
+        Some(more.cursors.swap_remove(i))
+    }
+
+    /// The cursors, one for each room.
+    pub fn cursors(&self) -> impl Iterator<Item = &Cursor> {
+        let more = self.more.iter().flat_map(|more| &more.cursors);
+        std::iter::once(&self.first).filter(|c| !c.is_nowhere()).chain(more)
+    }
+
+    /// The same, to be changed.
+    pub fn cursors_mut(&mut self) -> impl Iterator<Item = &mut Cursor> {
+        let more = self.more.iter_mut().flat_map(|more| &mut more.cursors);
+        std::iter::once(&mut self.first).filter(|c| !c.is_nowhere()).chain(more)
+    }
+
+    /// The cursor in a room.
+    pub fn cursor_in(&mut self, room: u32) -> Option<&mut Cursor> {
+        self.cursors_mut().find(|cursor| cursor.room() == room)
+    }
+
+    /// The cursor that [`Next::Records`] names.
+    #[must_use]
+    pub fn cursor(&self, i: usize) -> &Cursor {
+        match (i, &self.more) {
+            (1.., Some(more)) => &more.cursors[i - 1],
+            _ => &self.first,
+        }
+    }
+
+    fn cursor_mut(&mut self, i: usize) -> &mut Cursor {
+        match (i, &mut self.more) {
+            (1.., Some(more)) => &mut more.cursors[i - 1],
+            _ => &mut self.first,
+        }
+    }
+
+    /// One past the index of the last record of a room that the member authored.
+    pub fn spoke(&mut self, room: u32, until: u64) {
+        if let Some(cursor) = self.cursor_in(room) {
+            cursor.spoke(until);
+        } else if let Some(private) = &mut self.private {
+            private.early.retain(|(other, _)| *other != room);
+            private.early.push((room, until));
+        }
+    }
+
+    /// Puts something into the private queue.
+    pub fn push(&mut self, item: Item<A>) {
+        self.private().items.push_back(item);
+    }
+
+    fn private(&mut self) -> &mut Private<A> {
+        self.private.get_or_insert_with(|| {
+            Box::new(Private {
+                items: VecDeque::new(),
+                replay: None,
+                early: Vec::new(),
+                farewell: Bytes::new(),
+            })
+        })
+    }
+
+    /// Nothing more is written than what is due up to `end` of each room, and the farewell; then [`Next::Done`] comes.
+    pub fn finish(&mut self, end: impl Fn(&Cursor) -> u64, farewell: Bytes) {
+        for cursor in self.cursors_mut() {
+            let end = end(cursor);
+            cursor.finish(end);
+        }
+        self.finishing = true;
+        if !farewell.is_empty() {
+            self.private().farewell = farewell;
+        }
+    }
+
+    /// The oldest index of a room that is still needed.
+    #[must_use]
+    pub fn oldest(&self, cursor: &Cursor) -> u64 {
+        match self.replay() {
+            Some(replay) if replay.room == cursor.room() => cursor.at().min(replay.at),
+            _ => cursor.at(),
+        }
+    }
+
+    fn replay(&self) -> Option<&Replay> {
+        self.private.as_ref().and_then(|p| p.replay.as_ref())
+    }
+
+    /// Everything of a room before `index` is let go: if that is still needed, the member gets a gap. Returns the number of messages missed.
+    pub fn cut(&mut self, room: u32, view: &View, index: u64) -> u64 {
+        if let Some(replay) = self.private.as_mut().and_then(|p| p.replay.as_mut())
+            && replay.room == room
+        {
+            fall(view, &mut replay.at, &mut replay.gap, index.min(replay.to));
+        }
+        self.cursor_in(room).map_or(0, |cursor| cursor.cut(view, index))
+    }
+
+    /// Bytes that the half-written rest holds.
+    #[must_use]
+    pub fn half(&self) -> &[u8] {
+        self.half.as_deref().map_or(&[], |b| b)
+    }
+
+    /// What to do next.
+    pub fn next(&mut self, views: &impl Views) -> Next<A> {
+        loop {
+            if self.half.is_some() {
+                return Next::Half;
+            }
+            if self.private.is_some() {
+                match self.next_private(views) {
+                    Some(next) => return next,
+                    None if self.half.is_some() => continue,
+                    None => {}
+                }
+            }
+            if let Some(next) = self.next_records(views) {
+                return next;
+            }
+            if !self.finishing || !self.cursors().all(Cursor::is_through) {
+                return Next::Idle;
+            }
+            match self.private.take() {
+                Some(private) if !private.farewell.is_empty() => {
+                    self.half = Some(Box::new(private.farewell));
+                }
+                _ => return Next::Done,
+            }
+        }
+    }
+
+    /// What is due in the rooms. None: nothing.
+    fn next_records(&mut self, views: &impl Views) -> Option<Next<A>> {
+        let (count, turn) = match &self.more {
+            None => (1, 0),
+            Some(more) => (1 + more.cursors.len(), more.turn),
+        };
+        for i in 0..count {
+            let i = (turn + i) % count;
+            let (look, number, echo) = (self.look, self.number, self.echo);
+            let cursor = self.cursor_mut(i);
+            let Some(view) = views.view(cursor.room()) else { continue };
+            if let Some(gap) = cursor.take_gap(view)
+                && let Some(notice) = gap_notice(look, view, gap)
+            {
+                self.half = Some(notice);
+                return Some(Next::Half);
+            }
+            let cursor = self.cursor_mut(i);
+            if !cursor.is_due(view) {
+                continue;
+            }
+            if echo && let Some(own) = cursor.own(view, look, number) {
+                cursor.reached(cursor.at() + 1);
+                if own.is_empty() {
+                    return self.next_records(views);
+                }
+                self.half = Some(Box::new(own.into()));
+                return Some(Next::Half);
+            }
+            if let Some(more) = &mut self.more {
+                more.turn = i + 1;
+            }
+            return Some(Next::Records(i));
+        }
+        None
+    }
+
+    /// The next of the private queue. None: see what has become of the half-written rest, or there is nothing more.
+    fn next_private(&mut self, views: &impl Views) -> Option<Next<A>> {
+        loop {
+            if self.half.is_some() {
+                return None;
+            }
+            let private = self.private.as_mut()?;
+            if let Some(replay) = &mut private.replay {
+                let portion = match views.view(replay.room) {
+                    Some(view) => portion(self.look, self.number, view, replay),
+                    None => None,
+                };
+                match portion {
+                    Some(portion) => self.half = Some(portion),
+                    None => private.replay = None,
+                }
+                continue;
+            }
+            let Some(item) = private.items.pop_front() else {
+                if private.farewell.is_empty() {
+                    self.private = None;
+                }
+                return None;
+            };
+            self.released += small(item.cost());
+            if let Some(next) = self.item(views, item) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn item(&mut self, views: &impl Views, item: Item<A>) -> Option<Next<A>> {
+        let (look, private) = (self.look, self.private.as_mut()?);
+        match item {
+            Item::Bytes(bytes) => {
+                self.half = Some(Box::new(join(bytes, private, &mut self.released)));
+            }
+            Item::Direct { from, time_us, body } => {
+                let mut out = Vec::new();
+                look.direct(&mut out, &from, time_us, &body);
+                self.half = Some(Box::new(out.into()));
+            }
+            Item::Own(bytes) => self.half = Some(Box::new(bytes)),
+            Item::History { room, count, id } => {
+                let view = views.view(room)?;
+                let (from, count) = view.last(count as u64);
+                private.replay = Some(Replay { room, at: from, to: view.end(), gap: 0 });
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                let (before, after) = around_history(look, view, count, id);
+                private.items.push_front(Item::Own(after));
+                if !before.is_empty() {
+                    self.half = Some(Box::new(before));
+                }
+            }
+            Item::Resume { room, at, id } => {
+                let view = views.view(room)?;
+                let resumed = view.resume(at);
+                private.replay = Some(Replay { room, at: resumed.from, to: view.end(), gap: 0 });
+                let mut live = Vec::new();
+                if look.is_json() {
+                    let (room, position) = (view.life().name.as_str(), view.position());
+                    look.event(&mut live, &Event::Live { room, position, id });
+                } else {
+                    look.notice(&mut live, &say(look.lang, "live", &[]));
+                }
+                private.items.push_front(Item::Own(live.into()));
+                if let Some(cursor) = self.cursor_in(room) {
+                    cursor.skip_to_head(view);
+                }
+                if let Some(oldest) = resumed.gap {
+                    let mut out = Vec::new();
+                    match resumed.event(view, at, id).filter(|_| look.is_json()) {
+                        Some(event) => look.event(&mut out, &event),
+                        None => look.error(&mut out, "gap", &format!("oldest={oldest}")),
+                    }
+                    self.half = Some(Box::new(out.into()));
+                }
+            }
+            Item::Look(look, echo) => {
+                self.look = look;
+                self.echo = echo;
+            }
+            Item::Act(act) => {
+                // The rooms that may be left behind still owe the notice of what was missed there.
+                let mut notices = Vec::new();
+                for cursor in self.cursors_mut() {
+                    if let Some(view) = views.view(cursor.room())
+                        && let Some(gap) = cursor.take_gap(view)
+                        && let Some(notice) = gap_notice(look, view, gap)
+                    {
+                        notices.extend_from_slice(&notice);
+                    }
+                }
+                if notices.is_empty() {
+                    return Some(Next::Act(act));
+                }
+                self.released -= small(ITEM_BYTES);
+                self.private().items.push_front(Item::Act(act));
+                self.half = Some(Box::new(notices.into()));
+            }
+        }
+        None
+    }
+
+    /// Drops all that is due but the half-written rest: nobody will read it. Returns what the shell was to be told.
+    pub fn abandon(&mut self) -> Vec<A> {
+        let Some(private) = self.private.take() else { return Vec::new() };
+        let mut acts = Vec::new();
+        for item in private.items {
+            self.released += small(item.cost());
+            if let Item::Act(act) = item {
+                acts.push(act);
+            }
+        }
+        acts
+    }
+
+    /// What [`Next::Records`] is to write.
+    #[must_use]
+    pub fn runs<'v>(&self, i: usize, view: &'v View) -> Runs<'v> {
+        self.cursor(i).runs(view, self.look, self.number, self.echo)
+    }
+
+    /// [`Listener::runs`] were empty: what is ahead is not for this member.
+    pub fn nothing_ahead(&mut self, i: usize, view: &View) {
+        self.cursor_mut(i).nothing_ahead(view);
+    }
+
+    /// All of the runs up to `index` have been written.
+    pub fn reached(&mut self, i: usize, index: u64) {
+        self.cursor_mut(i).reached(index);
+    }
+
+    /// `n` bytes of the runs have been written; the rest of a record that is cut is remembered as half written. Returns how
+    /// many messages that were.
+    pub fn written(&mut self, i: usize, view: &View, mut n: usize) -> u64 {
+        let mut at = None;
+        let mut messages = 0;
+        for run in self.runs(i, view) {
+            if n == 0 {
+                break;
+            }
+            if n >= run.bytes.len() {
+                n -= run.bytes.len();
+                at = Some(run.end());
+                messages += run.messages();
+                continue;
+            }
+            let (next, rest) = cut(&run, self.look, n);
+            messages += Run { to: next, ..run }.messages();
+            at = Some(run.batch.first + next as u64);
+            if !rest.is_empty() {
+                // A copy: a share of the batch would pin all of it, and go uncounted.
+                self.half = Some(Box::new(Bytes::copy_from_slice(rest)));
+            }
+            break;
+        }
+        if let Some(at) = at {
+            self.reached(i, at);
+        }
+        messages
+    }
+
+    /// `n` bytes of the half-written rest have been written.
+    pub fn half_written(&mut self, n: usize) {
+        if let Some(half) = &mut self.half {
+            if n < half.len() {
+                let _written = half.split_to(n);
+            } else {
+                self.half = None;
+            }
+        }
+    }
+
+    /// Bytes that have left the private queue since this was last asked: their place is free again.
+    pub fn released(&mut self) -> usize {
+        mem::take(&mut self.released) as usize
+    }
+}
+
+fn small(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a private queue is bounded far below 4 GiB")
+}
+
+/// Replies that stand one after the other are one write.
+fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut u32) -> Bytes {
+    if !matches!(private.items.front(), Some(Item::Bytes(_))) {
+        return first;
+    }
+    let mut joined = first.to_vec();
+    while joined.len() < REPLIES_BYTES {
+        let Some(Item::Bytes(bytes)) = private.items.pop_front_if(|i| matches!(i, Item::Bytes(_)))
+        else {
+            break;
+        };
+        *released += small(ITEM_BYTES + bytes.len());
+        joined.extend_from_slice(&bytes);
+    }
+    joined.into()
+}
+
+/// Where `n` bytes into a run are: the record after the one that is cut (inside the batch), and what is left of that one.
+fn cut<'v>(run: &Run<'v>, look: Look, n: usize) -> (usize, &'v [u8]) {
+    let batch = run.batch;
+    let mut record = run.from;
+    let mut end = 0;
+    // A run is one batch's at most: 256 records.
+    while end < n {
+        end += batch.slice(look.key(), record, record + 1).len();
+        record += 1;
+    }
+    (record, &run.bytes[n..end])
+}

@@ -1,0 +1,262 @@
+//! One request and one answer.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Method;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use trappe_core::{
+    command::Lang,
+    limits::{HTTP_HISTORY, HTTP_HISTORY_BYTES, IDEMPOTENCY_KEY_BYTES},
+    message::{Author, Entry, Position},
+    name::Name,
+    reply,
+    room::page,
+    words::say,
+};
+
+use super::{
+    answer::Answer,
+    connect::{self, Place},
+    guard::{self, Authority},
+    head::{Head, Length},
+    metrics::{self, Form, Gauges},
+    posted::Known,
+    query::Query,
+    route::{Route, Unrouted},
+};
+use crate::{
+    net::only::Kind,
+    server::{Shared, conn::Conn, room::Room},
+};
+
+/// The answer to a request that is neither an upgrade nor a stream of events.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    conn: &Conn,
+    head: &Head,
+    route: &Result<Route, Unrouted>,
+    body: Incoming,
+) -> Answer {
+    let lang = lang_of(head, shared.defaults.look.lang);
+    let error = |status, code| Answer::error(lang, status, code);
+    let route = match route {
+        Ok(route) => route,
+        Err(Unrouted::NotFound) => return error(404, "not-found"),
+        Err(Unrouted::BadRoom) => return Answer::error(lang, 404, "bad-room"),
+        Err(Unrouted::Method(allowed)) => {
+            return error(405, "method-not-allowed").with("allow", *allowed);
+        }
+    };
+    if head.method == Method::OPTIONS {
+        return options(route, head);
+    }
+    let is_socket = matches!(route, Route::WebSocket);
+    if !shared.only.speaks(if is_socket { Kind::WebSocket } else { Kind::Http }) {
+        return error(403, "not-here");
+    }
+    if route.is_private() && (!conn.peer.is_local() || guard::is_forwarded(head)) {
+        return error(403, "local-only");
+    }
+    match route {
+        Route::Messages(room) if head.method == Method::POST => {
+            match post(shared, conn, head, lang, room, body).await {
+                Ok(answer) | Err(answer) => answer,
+            }
+        }
+        Route::Messages(room) => messages(shared, head, lang, room),
+        Route::Events(_) => Answer::new(200, "text/event-stream", Bytes::new()),
+        Route::WebSocket => error(426, "upgrade-required").with("upgrade", "websocket"),
+        Route::Echo => error(404, "not-found"),
+        Route::Metrics => {
+            let rooms = shared.hub.lock().rooms().count as u64;
+            let accept: Vec<_> = head.list("accept").collect();
+            let form = Form::asked(Some(&accept.join(",")));
+            let gauges = Gauges { rooms, kept_bytes: shared.kept_bytes() };
+            Answer::new(200, form.content_type(), metrics::page(form, &shared.metrics, gauges))
+        }
+        Route::Healthy | Route::Ready => {
+            let stopping = conn.is_ending() && matches!(route, Route::Ready);
+            let (status, word) = if stopping { (503, "stopping\n") } else { (200, "ok\n") };
+            Answer::new(status, "text/plain; charset=utf-8", word)
+        }
+        Route::Root => clients(shared, head, lang, None),
+        Route::Connect(file) => clients(shared, head, lang, file.as_deref()),
+        Route::Hub => Answer::empty(204),
+    }
+}
+
+/// What may be asked; to a browser, from which pages.
+fn options(route: &Route, head: &Head) -> Answer {
+    let answer = Answer::empty(204).with("allow", route.allowed());
+    if head.header("origin").is_none() {
+        return answer;
+    }
+    answer
+        .with("access-control-allow-methods", route.allowed())
+        .with(
+            "access-control-allow-headers",
+            "Content-Type, X-Trappe, X-Trappe-Name, Idempotency-Key, Last-Event-ID",
+        )
+        .with("access-control-max-age", "600")
+}
+
+/// The language that the request likes best, of those that there are.
+pub(super) fn lang_of(head: &Head, otherwise: Lang) -> Lang {
+    let mut tags = head.list("accept-language").map(|tag| tag.trim().get(..2).unwrap_or_default());
+    tags.find_map(|tag| tag.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Says something in a room.
+async fn post(
+    shared: &Arc<Shared>,
+    conn: &Conn,
+    head: &Head,
+    lang: Lang,
+    room: &Name,
+    body: Incoming,
+) -> Result<Answer, Answer> {
+    let error = |status, code| Answer::error(lang, status, code);
+    if !guard::may_change(head) {
+        return Err(error(415, "content-type"));
+    }
+    let key = head.header("idempotency-key").filter(|key| !key.is_empty());
+    if key.is_some_and(|key| key.len() > IDEMPOTENCY_KEY_BYTES) {
+        return Err(error(400, "idempotency-key"));
+    }
+    let author = author(shared, head, lang)?;
+    let most = shared.defaults.message_bytes;
+    let too_long = |code| {
+        shared.reject(conn);
+        Answer::refusal(413, code, &say(lang, code, &[("limit", most.into())]))
+    };
+    // Who announces too much is told before it has sent it.
+    if let Length::Bytes(bytes) = head.length
+        && bytes > most as u64
+    {
+        return Err(too_long("too-long"));
+    }
+    let body = read(body, most).await.map_err(|code| match code {
+        "too-long" => too_long(code),
+        code => error(400, code),
+    })?;
+    if body.is_empty() {
+        return Err(error(400, "empty"));
+    }
+    let now = shared.now();
+    let opened = shared.hub.lock().open(now, room, |id| shared.make_room(id, room.clone()));
+    let (_, room) = opened.map_err(|why| {
+        let (code, text) = reply::hub_error(lang, room, &why);
+        Answer::refusal(503, code, &text)
+    })?;
+    let position = match key {
+        None => speak(shared, conn, now, &room, author, &body),
+        Some(key) => {
+            let said = [author.to_string(), String::new()];
+            let said = [said[0].as_bytes(), &body[..]];
+            // Held until the key is noted: the same request may come again at this very moment.
+            let mut posted = shared.http.posted.lock();
+            match posted.look(now, key, room.id, said) {
+                Known::Said(position) => position,
+                Known::Other => return Err(error(422, "idempotency-mismatch")),
+                Known::No => {
+                    let position = speak(shared, conn, now, &room, author.clone(), &body);
+                    posted.note(now, key, room.id, said, position);
+                    position
+                }
+            }
+        }
+    };
+    let Position { seq, epoch } = position;
+    Ok(Answer::json(201, format!("{{\"seq\":{seq},\"epoch\":\"{epoch}\"}}").into_bytes()))
+}
+
+fn speak(
+    shared: &Shared,
+    conn: &Conn,
+    now: Duration,
+    room: &Arc<Room>,
+    author: Author,
+    body: &[u8],
+) -> Position {
+    let appended = shared.append(conn.worker, room, now, Entry::speech(author, None, body));
+    shared.metrics.worker(conn.worker).messages(1);
+    room.life.position(appended.seq)
+}
+
+/// Who says what is posted: `http`, or a name that nobody bears.
+fn author(shared: &Shared, head: &Head, lang: Lang) -> Result<Author, Answer> {
+    let Some(given) = head.header("x-trappe-name") else {
+        return Ok(Author { number: 0, name: Some(Name::http()) });
+    };
+    let name = Name::parse(given)
+        .map_err(|why| Answer::refusal(400, why.code(), &reply::bad_name(lang, &why)))?;
+    if !shared.hub.lock().is_free(&name) {
+        let text = say(lang, "name-taken-bare", &[("name", name.as_str().into())]);
+        return Err(Answer::refusal(409, "name-taken", &text));
+    }
+    Ok(Author { number: 0, name: Some(name) })
+}
+
+/// The whole body, if it isn't longer than `most`. An error's code otherwise.
+async fn read(body: Incoming, most: usize) -> Result<Bytes, &'static str> {
+    match Limited::new(body, most).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err("too-long"),
+        Err(_) => Err("bad-body"),
+    }
+}
+
+/// What was said in a room, a page of it.
+fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
+    let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(bad) => return Answer::refusal(400, bad.code(), &bad.to_string()),
+    };
+    let Some((_, name, room)) = shared.hub.lock().room_named(name.as_str()) else {
+        let text = say(lang, "no-such-room", &[("room", name.as_str().into())]);
+        return Answer::refusal(404, "no-such-room", &text);
+    };
+    let limit = query.limit.unwrap_or(HTTP_HISTORY).min(HTTP_HISTORY);
+    let view = room.read(&shared.posts);
+    let page = page::page(&view, query.after, limit, HTTP_HISTORY_BYTES);
+    let answer = Answer::new(200, "application/x-ndjson", page.lines);
+    match page.next {
+        None => answer,
+        Some(next) => {
+            let room = percent_encoding::utf8_percent_encode(
+                name.as_str(),
+                percent_encoding::NON_ALPHANUMERIC,
+            );
+            let link = format!("</rooms/{room}/messages?after={next}&limit={limit}>; rel=\"next\"");
+            answer.with("link", link)
+        }
+    }
+}
+
+/// Ready-made clients for this very hub.
+fn clients(shared: &Shared, head: &Head, lang: Lang, file: Option<&str>) -> Answer {
+    let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(bad) => return Answer::refusal(400, bad.code(), &bad.to_string()),
+    };
+    let authority = head.host.as_deref().and_then(Authority::parse);
+    let host = authority.as_ref().map_or_else(|| "localhost".to_owned(), |a| a.host.to_string());
+    let port = authority.and_then(|authority| authority.port).unwrap_or(shared.port);
+    let room = query.room.unwrap_or_else(|| shared.lobby().name().clone());
+    let place = Place { host: &host, port, room: room.as_str(), lang };
+    let Some(file) = file else {
+        let html = head.list("accept").any(|kind| kind.trim().starts_with("text/html"));
+        return if html {
+            Answer::new(200, "text/html; charset=utf-8", connect::html(&place))
+        } else {
+            Answer::new(200, "text/plain; charset=utf-8", connect::page(&place))
+        };
+    };
+    match connect::snippet(file, &place) {
+        Some(snippet) => Answer::new(200, snippet.content_type, snippet.body)
+            .with("content-disposition", format!("inline; filename=\"{}\"", snippet.file_name)),
+        None => Answer::error(lang, 404, "not-found"),
+    }
+}

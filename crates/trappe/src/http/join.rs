@@ -1,0 +1,166 @@
+//! How an HTTP request makes its connection a member: by an upgrade to WebSocket, or as a stream of events.
+
+use std::sync::Arc;
+
+use trappe_core::{
+    command::{At, Format},
+    encode::{Look, Wire},
+    name::Name,
+    reply,
+    room::listener::Item,
+    session::Session,
+};
+
+use super::{answer::Answer, api, head::Head, io::Io, query::Query};
+use crate::{
+    net::{only::Kind, ws},
+    server::{
+        Shared, conn::Conn, metrics::Transport, moves, reader::After, talk::Talk, voice::Voice,
+    },
+};
+
+/// The subprotocols of WebSocket, and the format of each.
+const SUBPROTOCOLS: [(&str, Format); 3] = [
+    ("trappe.json.v1", Format::Json),
+    ("trappe.text.v1", Format::Text),
+    ("trappe.raw.v1", Format::Raw),
+];
+
+/// Checks the opening handshake of a WebSocket (RFC 6455 §4.2.1). Gives back the value of `Sec-WebSocket-Accept`.
+pub(super) fn accept(head: &Head, lang: trappe_core::command::Lang) -> Result<String, Answer> {
+    if head.version != http::Version::HTTP_11 {
+        return Err(Answer::error(lang, 426, "upgrade-required").with("upgrade", "websocket"));
+    }
+    let names =
+        |field, token: &str| head.list(field).any(|it| it.trim().eq_ignore_ascii_case(token));
+    if !names("upgrade", "websocket") || !names("connection", "upgrade") {
+        return Err(Answer::error(lang, 426, "upgrade-required")
+            .with("upgrade", "websocket")
+            .with("connection", "upgrade"));
+    }
+    if head.header("sec-websocket-version") != Some("13") {
+        return Err(Answer::error(lang, 426, "upgrade-required")
+            .with("upgrade", "websocket")
+            .with("sec-websocket-version", "13"));
+    }
+    let key = head.header("sec-websocket-key").and_then(ws::accept_key);
+    key.ok_or_else(|| Answer::error(lang, 400, "bad-upgrade"))
+}
+
+/// The answer that ends the handshake.
+pub(super) fn switching(accept: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    let mut head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-accept: {accept}\r\n"
+    );
+    if let Some(subprotocol) = subprotocol {
+        head.push_str("sec-websocket-protocol: ");
+        head.push_str(subprotocol);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+/// `GET /ws`.
+pub(super) fn websocket(
+    shared: &Arc<Shared>,
+    conn: &Arc<Conn>,
+    head: &Head,
+    io: &mut Io,
+) -> Result<After, Answer> {
+    let lang = api::lang_of(head, shared.defaults.look.lang);
+    if !shared.only.speaks(Kind::WebSocket) {
+        return Err(Answer::error(lang, 403, "not-here"));
+    }
+    let accept = accept(head, lang)?;
+    let query = query(head)?;
+    let offered: Vec<&str> = head.list("sec-websocket-protocol").map(str::trim).collect();
+    let chosen = SUBPROTOCOLS.iter().find(|(name, _)| offered.contains(name));
+    if chosen.is_none() && !offered.is_empty() {
+        return Err(Answer::error(lang, 400, "bad-subprotocol"));
+    }
+    let format = chosen.map_or(Format::Json, |(_, format)| *format);
+    let waits = format == Format::Json && query.room.is_none();
+    let look = Look { format, wire: Wire::WebSocket, quiet: false, ..shared.defaults.look };
+    let reply = switching(&accept, chosen.map(|(name, _)| *name));
+    let mut voice = arrive(shared, conn, Transport::WebSocket, look, reply, lang)?;
+    voice.waits = waits;
+    if format == Format::Json {
+        moves::introduce(shared, conn, &mut voice, false);
+    }
+    if !waits {
+        let room = query.room.unwrap_or_else(|| shared.lobby().name().clone());
+        moves::enter(shared, conn, &mut voice, &room, query.after);
+    }
+    voice.flush(shared, conn);
+    Ok(After::Talk(Box::new(Talk::websocket(shared, voice)), io.take_rest()))
+}
+
+/// `GET /rooms/{room}/events`.
+pub(super) fn events(
+    shared: &Arc<Shared>,
+    conn: &Arc<Conn>,
+    head: &Head,
+    room: &Name,
+) -> Result<After, Answer> {
+    let lang = api::lang_of(head, shared.defaults.look.lang);
+    if !shared.only.speaks(Kind::Http) {
+        return Err(Answer::error(lang, 403, "not-here"));
+    }
+    let query = query(head)?;
+    // What a browser says when it comes back is nearer than what stood in the URL at first.
+    let after = match head.header("last-event-id").filter(|id| !id.is_empty()) {
+        None => query.after,
+        Some(id) => {
+            let at: Result<At, _> = id.parse();
+            Some(at.map_err(|_| Answer::error(lang, 400, "bad-last-event-id"))?)
+        }
+    };
+    let look =
+        Look { format: Format::Json, wire: Wire::Events, quiet: true, ..shared.defaults.look };
+    // Without a length it ends with the connection (RFC 9112 §6.3). A proxy is not to keep it back.
+    let mut reply = String::from(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n\
+         x-accel-buffering: no\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
+    );
+    if let Some(origin) = head.header("origin") {
+        reply.push_str("access-control-allow-origin: ");
+        reply.push_str(origin);
+        reply.push_str("\r\nvary: Origin\r\n");
+    }
+    reply.push_str("\r\n");
+    let mut voice = arrive(shared, conn, Transport::Events, look, reply.into_bytes(), lang)?;
+    moves::enter(shared, conn, &mut voice, room, after);
+    voice.flush(shared, conn);
+    Ok(After::Listen(voice))
+}
+
+fn query(head: &Head) -> Result<Query, Answer> {
+    Query::parse(head.target.query.as_deref().unwrap_or_default())
+        .map_err(|bad| Answer::refusal(400, bad.code(), &bad.to_string()))
+}
+
+/// The connection becomes a member, in no room yet; `reply` is the first thing that is written to it.
+fn arrive(
+    shared: &Arc<Shared>,
+    conn: &Arc<Conn>,
+    transport: Transport,
+    look: Look,
+    reply: Vec<u8>,
+    lang: trappe_core::command::Lang,
+) -> Result<Voice, Answer> {
+    conn.set_transport(transport);
+    if let Err(why) = shared.arrive(conn) {
+        conn.set_transport(Transport::Http);
+        let (code, text) = reply::hub_error(lang, shared.lobby().name(), &why);
+        return Err(Answer::refusal(503, code, &text));
+    }
+    shared.came(conn);
+    shared.metrics.answered(if transport == Transport::WebSocket { 101 } else { 200 });
+    let session = Session::new(conn.number(), look, shared.defaults.message_bytes);
+    let mut voice = Voice::new(session, []);
+    voice.queue(shared, conn, Item::Bytes(reply.into()));
+    voice.queue(shared, conn, Item::Look(look, false));
+    Ok(voice)
+}

@@ -1,0 +1,271 @@
+//! HTTP on the same port: the API, streams of events, WebSocket upgrades, metrics (PROTOCOL §8).
+//!
+//! A connection comes here with the first bytes of a request. Its head is checked strictly ([`head`]) before anything
+//! else sees it; then an upgrade or a stream of events makes it a member like any other, whose bytes its worker's pump
+//! writes ([`join`]); everything else is one request and one answer ([`api`]), and the connection is closed.
+
+pub(crate) mod head;
+
+mod answer;
+mod api;
+mod connect;
+mod echo;
+mod guard;
+mod io;
+mod join;
+mod metrics;
+mod posted;
+mod query;
+mod route;
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use tokio::{net::tcp::OwnedReadHalf, time::timeout};
+use trappe_core::{
+    limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST, HTTP_REQUESTS},
+    room::listener::Item,
+};
+
+pub(crate) use self::guard::Guard;
+use self::{
+    head::{Head, Look},
+    io::Io,
+    posted::Posted,
+    route::Route,
+};
+use crate::server::{
+    Shared,
+    conn::Conn,
+    mail::Mail,
+    metrics::Transport,
+    reader::{self, After, Reader},
+    sync::Mutex,
+    voice,
+};
+
+/// What is particular to HTTP in a server.
+#[derive(Debug, Default)]
+pub(crate) struct Http {
+    pub(crate) guard: Guard,
+    /// Serves `/echo`, for test suites.
+    pub(crate) echo: bool,
+    /// Requests that are being read or answered.
+    under_way: AtomicUsize,
+    /// What was posted under an idempotency key lately.
+    posted: Mutex<Posted>,
+}
+
+impl Http {
+    pub(crate) fn new(guard: Guard, echo: bool) -> Http {
+        Http { guard, echo, ..Http::default() }
+    }
+}
+
+/// A connection whose first bytes are an HTTP request's.
+pub(crate) fn start(shared: &Arc<Shared>, conn: &Arc<Conn>, half: OwnedReadHalf, bytes: Vec<u8>) {
+    conn.set_transport(Transport::Http);
+    let (shared, conn) = (Arc::clone(shared), Arc::clone(conn));
+    tokio::spawn(async move {
+        let task = Task { shared, conn, done: false };
+        task.run(half, bytes).await;
+    });
+}
+
+/// One request's task.
+struct Task {
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    done: bool,
+}
+
+impl Task {
+    async fn run(mut self, half: OwnedReadHalf, bytes: Vec<u8>) {
+        let mut io = Io::new(Arc::clone(&self.shared), Arc::clone(&self.conn), half, bytes);
+        let served = timeout(HTTP_REQUEST, self.request(&mut io)).await;
+        let after = served.unwrap_or(After::End);
+        if matches!(after, After::End) {
+            self.shared.metrics.connected(Transport::Http);
+        }
+        self.done = true;
+        let (shared, conn) = (Arc::clone(&self.shared), Arc::clone(&self.conn));
+        // A task of its own: what a request needed is far more than what a member does.
+        tokio::spawn(Reader::after(shared, conn, io.into_half(), after));
+    }
+
+    async fn request(&self, io: &mut Io) -> After {
+        let http = &self.shared.http;
+        let _one = UnderWay::new(&http.under_way);
+        if http.under_way.load(Relaxed) > HTTP_REQUESTS {
+            return self.refuse(503, "busy", true);
+        }
+        let head = match timeout(HTTP_HEAD, read_head(io)).await {
+            Ok(Some(Ok(head))) => head,
+            Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code, true),
+            // Nobody is left to be told.
+            Ok(None) => return After::End,
+            Err(_late) => return self.refuse(408, "too-slow", true),
+        };
+        if let Err((status, code)) = self.check(&head) {
+            return self.refuse(status, code, head.method != http::Method::HEAD);
+        }
+        match Route::of(&head) {
+            Ok(Route::WebSocket) if route::is_get(&head) => {
+                match join::websocket(&self.shared, &self.conn, &head, io) {
+                    Ok(after) => after,
+                    Err(answer) => self.say(&answer, &head),
+                }
+            }
+            Ok(Route::Echo) if http.echo && route::is_get(&head) => {
+                match echo::serve(&head, io).await {
+                    Ok(()) => After::End,
+                    Err(answer) => self.say(&answer, &head),
+                }
+            }
+            Ok(Route::Events(room)) if head.method == http::Method::GET => {
+                match join::events(&self.shared, &self.conn, &head, &room) {
+                    Ok(after) => after,
+                    Err(answer) => self.say(&answer, &head),
+                }
+            }
+            route => {
+                self.serve(io, &head, route).await;
+                After::End
+            }
+        }
+    }
+
+    /// Who may ask at all: PROTOCOL §8.
+    fn check(&self, head: &Head) -> Result<(), (u16, &'static str)> {
+        let guard = &self.shared.http.guard;
+        if guard::is_forwarded(head) && !self.shared.open {
+            return Err((403, "local-only"));
+        }
+        if let Some(host) = &head.host
+            && !guard.host_ok(host)
+        {
+            return Err((403, "host-not-allowed"));
+        }
+        let host = head.host.as_deref().unwrap_or_default();
+        let mut origins = head.all("origin");
+        let origin = origins.next().map(|origin| str::from_utf8(origin).unwrap_or("null"));
+        if origins.next().is_some() || !guard.origin_ok(origin, host) {
+            return Err((403, "origin-not-allowed"));
+        }
+        Ok(())
+    }
+
+    /// One request and one answer, by hyper, which reads the body and writes the answer.
+    async fn serve(&self, io: &mut Io, head: &Head, route: Result<Route, route::Unrouted>) {
+        let (shared, conn, route) = (&self.shared, &self.conn, &route);
+        let service = service_fn(async |request: hyper::Request<Incoming>| {
+            let answer = api::answer(shared, conn, head, route, request.into_body()).await;
+            shared.metrics.answered(answer.status);
+            Ok::<_, Infallible>(answer.into_response(head))
+        });
+        io.rewind();
+        let served = http1::Builder::new()
+            .keep_alive(false)
+            .half_close(true)
+            .header_read_timeout(None)
+            .max_headers(HTTP_FIELDS)
+            .max_buf_size(2 * HTTP_HEAD_BYTES)
+            .serve_connection(io, service)
+            .without_shutdown()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(peer = %self.conn.peer, %error, "an HTTP request came to no good end");
+        }
+    }
+
+    /// An answer to what no parser is to see.
+    fn refuse(&self, status: u16, code: &'static str, body: bool) -> After {
+        let answer = answer::Answer::error(self.shared.defaults.look.lang, status, code);
+        self.write(status, answer.to_bytes(None, body))
+    }
+
+    fn say(&self, answer: &answer::Answer, head: &Head) -> After {
+        let body = head.method != http::Method::HEAD;
+        self.write(answer.status, answer.to_bytes(Some(head), body))
+    }
+
+    fn write(&self, status: u16, bytes: Vec<u8>) -> After {
+        self.shared.metrics.answered(status);
+        voice::send(&self.shared, &self.conn, Item::Bytes(bytes.into()));
+        After::End
+    }
+}
+
+impl Drop for Task {
+    /// Only after a panic, or at the very end of the process, is anything left to do: the connection ends.
+    fn drop(&mut self) {
+        if !self.done {
+            if std::thread::panicking() {
+                tracing::error!("an HTTP request's task panicked: its connection ends");
+                self.shared.metrics.panicked();
+            }
+            let conn = || Arc::clone(&self.conn);
+            self.shared.posts.to(&self.conn, Mail::Finish(conn(), Vec::new(), Bytes::new()));
+            self.shared.posts.to(&self.conn, Mail::ReaderGone(conn(), false));
+        }
+    }
+}
+
+/// Counts a request for as long as it lives.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl UnderWay<'_> {
+    fn new(count: &AtomicUsize) -> UnderWay<'_> {
+        count.fetch_add(1, Relaxed);
+        UnderWay(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Reads until the head is whole, or can't become one. None: the stream ended before.
+async fn read_head(io: &mut Io) -> Option<Result<Head, head::Bad>> {
+    loop {
+        match head::look(io.bytes()) {
+            Look::Whole(head, len) => {
+                io.set_head(len);
+                return Some(Ok(head));
+            }
+            Look::Bad(bad) => return Some(Err(bad)),
+            Look::More => {}
+        }
+        if !poll_fn(|cx| io.fill(cx)).await {
+            return None;
+        }
+    }
+}
+
+/// One read of a connection that is being stopped is its end.
+fn read(
+    shared: &Shared,
+    conn: &Conn,
+    half: &mut OwnedReadHalf,
+    cx: &mut std::task::Context<'_>,
+    most: usize,
+    take: impl FnOnce(&[u8]),
+) -> std::task::Poll<bool> {
+    conn.set_waker(cx.waker());
+    let count = |bytes: &[u8]| {
+        shared.metrics.worker(conn.worker).bytes_in(bytes.len() as u64);
+        take(bytes);
+    };
+    let read = reader::read(half, cx, most, count);
+    if read.is_pending() && conn.is_ending() { std::task::Poll::Ready(false) } else { read }
+}

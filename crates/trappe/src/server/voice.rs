@@ -1,0 +1,381 @@
+//! A client apart from how its bytes become messages: what each message does, and what is said to it for that.
+
+use std::{sync::Arc, task::Context, time::Duration};
+
+use bytes::Bytes;
+use trappe_core::{
+    event::Event,
+    framing::Frame,
+    message::{Author, Entry, Kind, Position},
+    name::Name,
+    room::listener::Item,
+    sent::{Seen, Sent},
+    session::{Session, Step},
+};
+
+use super::{
+    Shared,
+    conn::Conn,
+    desk,
+    mail::{Act, Mail},
+    moves,
+    room::Room,
+    sync::Mutex,
+};
+use crate::net::sniff;
+
+/// What is to become of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It goes on.
+    GoOn,
+    /// The member has left.
+    Quit,
+    /// Its first line turned out to be an HTTP request: none of it is speech.
+    Http,
+}
+
+/// What makes a JSON member the same one after its connection was lost (PROTOCOL §5).
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// What it has to show: 128 random bits.
+    pub(crate) token: Box<str>,
+    /// What it sent: the room and the position of each.
+    sent: Mutex<Sent<(Name, Position)>>,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Arc<Identity> {
+        let mut random = [0; 16];
+        // Without the system's randomness anybody could guess whose session it is.
+        getrandom::fill(&mut random).expect("the system gives random numbers");
+        let token = u128::from_be_bytes(random);
+        let token = format!("{token:032x}").into();
+        Arc::new(Identity { token, sent: Mutex::new(Sent::new()) })
+    }
+}
+
+/// A room that a member is in.
+pub(crate) struct Seat {
+    pub(crate) room: Arc<Room>,
+    /// It has said something there since its reader last looked whether to wait.
+    spoke: bool,
+}
+
+/// See the module.
+pub(crate) struct Voice {
+    pub(crate) session: Session,
+    pub(super) seats: Vec<Seat>,
+    /// Made when it first needs one.
+    pub(super) identity: Option<Arc<Identity>>,
+    /// Replies that are not in the private queue yet.
+    pub(super) out: Vec<u8>,
+    /// The first line may still become an HTTP request.
+    pub(super) suspect: bool,
+    /// It is in no room yet, since its first word may be whose session it takes over.
+    pub(crate) waits: bool,
+    /// Commands since others had their turn.
+    pub(super) commands: usize,
+    /// A room, and one past the last record of its own there, while the pump doesn't know of it.
+    own: Option<(u32, u64)>,
+}
+
+impl Voice {
+    pub(crate) fn new(session: Session, rooms: impl IntoIterator<Item = Arc<Room>>) -> Voice {
+        let mut voice = Voice {
+            session,
+            seats: Vec::new(),
+            identity: None,
+            out: Vec::new(),
+            suspect: false,
+            waits: false,
+            commands: 0,
+            own: None,
+        };
+        for room in rooms {
+            voice.sit(room);
+        }
+        voice.session.rooms = voice.seats.len();
+        voice
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        frame: Frame<'_>,
+    ) -> Verdict {
+        if std::mem::take(&mut self.suspect) {
+            let request = match &frame {
+                Frame::Message { body, .. } => sniff::is_request(body),
+                // Too long for a line, and still no end to the target.
+                Frame::TooLong => true,
+                Frame::Unfinished { .. } => false,
+            };
+            if request {
+                return Verdict::Http;
+            }
+        }
+        let before = self.out.len();
+        let rejected = !matches!(frame, Frame::Message { .. });
+        let step = self.session.frame(frame, &mut self.out);
+        if rejected {
+            shared.reject(conn);
+        }
+        if let Some((look, echo)) = self.session.look_changed() {
+            // What was said before is in the old look, the reply in the new.
+            let reply = self.out.split_off(before);
+            self.queue(shared, conn, Item::Look(look, echo));
+            self.out = reply;
+        }
+        if !matches!(step, Step::Hello { .. }) {
+            if self.waits {
+                moves::enter_lobby(shared, conn, self);
+            }
+            let is_op = self.session.to().op.is_some();
+            if is_op && self.identity.is_none() && self.session.look().is_json() {
+                let reply = self.out.split_off(before.min(self.out.len()));
+                moves::introduce(shared, conn, self, false);
+                self.out.extend_from_slice(&reply);
+            }
+        }
+        self.commands += usize::from(!matches!(step, Step::Speak { .. }));
+        match step {
+            Step::Nothing => {}
+            Step::Speak { body, room, id } => {
+                self.announce(shared, conn, now);
+                self.speak(shared, conn, now, &body, room.as_ref(), id);
+            }
+            Step::Ask { request, room } => {
+                if !desk::ask(shared, conn, self, now, request, room.as_ref()) {
+                    return Verdict::Quit;
+                }
+            }
+            Step::Hello { session, rooms } => {
+                moves::hello(shared, conn, self, now, session.as_deref(), rooms);
+            }
+        }
+        if !rejected {
+            self.announce(shared, conn, now);
+        }
+        Verdict::GoOn
+    }
+
+    /// The room that is meant: the one named, or the only one that the member is in. None: it is told what is wrong.
+    pub(super) fn room(&mut self, named: Option<&Name>) -> Option<Arc<Room>> {
+        let found = match (named, &self.seats[..]) {
+            (None, [only]) => Some(&only.room),
+            (None, _) => None,
+            (Some(name), seats) => {
+                let same = |seat: &&Seat| {
+                    let other = seat.room.name();
+                    other == name || other.folded() == name.folded()
+                };
+                seats.iter().find(same).map(|seat| &seat.room)
+            }
+        };
+        let found = found.cloned();
+        if found.is_none() {
+            let count = self.seats.len();
+            self.session.to().not_in_room(&mut self.out, named, count);
+        }
+        found
+    }
+
+    /// The rooms that it is in.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = &Arc<Room>> {
+        self.seats.iter().map(|seat| &seat.room)
+    }
+
+    /// The member is in a room from now on, as far as its own words are concerned.
+    pub(super) fn sit(&mut self, room: Arc<Room>) {
+        self.seats.push(Seat { room, spoke: false });
+        self.session.rooms = self.seats.len();
+    }
+
+    /// The member isn't in a room any more.
+    pub(super) fn rise(&mut self, room: u32) {
+        self.seats.retain(|seat| seat.room.id != room);
+        self.session.rooms = self.seats.len();
+    }
+
+    fn speak(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        body: &[u8],
+        room: Option<&Name>,
+        id: Option<u64>,
+    ) {
+        let Some(room) = self.room(room) else { return shared.reject(conn) };
+        let author = self.session.author.clone();
+        let entry = Entry::speech(author, id, body);
+        let (Some(id), Some(identity)) = (id, self.identity.clone()) else {
+            let position = self.append(shared, conn, now, &room, entry);
+            return self.session.spoke(&mut self.out, room.name().as_str(), None, || position);
+        };
+        // Held until the id is noted: the same id may come over another connection at this very moment.
+        let mut sent = identity.sent.lock();
+        match sent.look(id) {
+            Seen::New => {
+                let position = self.append(shared, conn, now, &room, entry);
+                sent.note(now, id, (room.name().clone(), position));
+                self.session.spoke(&mut self.out, room.name().as_str(), Some(id), || position);
+            }
+            Seen::Before((name, position)) => {
+                self.session.spoke(&mut self.out, name.as_str(), Some(id), || position);
+            }
+            Seen::Stale => self.session.to().stale_id(&mut self.out),
+        }
+    }
+
+    fn append(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        room: &Arc<Room>,
+        entry: Entry<'_>,
+    ) -> Position {
+        let speech = entry.kind == Kind::Speech;
+        let appended = shared.append(conn.worker, room, now, entry);
+        if self.own.is_some_and(|(other, _)| other != room.id) {
+            self.tell_own(shared, conn);
+        }
+        self.own = Some((room.id, appended.index + 1));
+        if speech {
+            shared.metrics.worker(conn.worker).messages(1);
+            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id) {
+                seat.spoke = true;
+            }
+        }
+        room.life.position(appended.seq)
+    }
+
+    /// A notice in a room of the member's that it doesn't get itself.
+    pub(super) fn notice(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        room: &Arc<Room>,
+        kind: Kind,
+    ) {
+        let author = self.session.author.clone();
+        self.append(shared, conn, now, room, Entry::notice(author, kind));
+    }
+
+    /// The same in each of its rooms that has notices.
+    pub(super) fn notice_all(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        now: Duration,
+        kind: &Kind,
+    ) {
+        let rooms: Vec<Arc<Room>> = {
+            let hub = shared.hub.lock();
+            let rooms = self.seats.iter().map(|seat| &seat.room);
+            rooms.filter(|room| shared.announces(&hub, room.id)).cloned().collect()
+        };
+        for room in rooms {
+            self.notice(shared, conn, now, &room, kind.clone());
+        }
+    }
+
+    /// The first thing that a client says or asks makes it known to its rooms, and gets it its welcome.
+    fn announce(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
+        if self.session.greeted() || self.seats.is_empty() {
+            return;
+        }
+        self.notice_all(shared, conn, now, &Kind::Joined);
+        let room = &self.seats[0].room;
+        self.session.greet(|| (room.name().to_string(), room.position()), &mut self.out);
+    }
+
+    /// The pump learns which records are the member's own.
+    fn tell_own(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        if let Some((room, until)) = self.own.take() {
+            shared.posts.workers[conn.worker].leave(Mail::Spoke(Arc::clone(conn), room, until));
+        }
+    }
+
+    /// The replies so far go into the private queue; the pump learns which records are the member's own.
+    pub(crate) fn flush(&mut self, shared: &Shared, conn: &Arc<Conn>) {
+        self.tell_own(shared, conn);
+        if !self.out.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut self.out));
+            send(shared, conn, Item::Bytes(bytes));
+        }
+    }
+
+    /// Something that is served in its place among the replies.
+    pub(crate) fn queue(&mut self, shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
+        self.flush(shared, conn);
+        send(shared, conn, item);
+    }
+
+    /// An event for this member alone.
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        self.session.look().event(&mut self.out, event);
+    }
+
+    /// The member leaves: its rooms are told, the name is free (or kept for its session), and what is due to it up to now
+    /// is still written.
+    pub(super) fn depart(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        word: Option<&str>,
+        farewell: Bytes,
+    ) {
+        let now = shared.now();
+        let announced: Vec<Arc<Room>> = {
+            let mut hub = shared.hub.lock();
+            let rooms = self.seats.iter().map(|seat| &seat.room);
+            let announced = rooms.filter(|room| shared.announces(&hub, room.id)).cloned().collect();
+            if shared.depart(&mut hub, now, conn) {
+                announced
+            } else {
+                // Another connection has taken the session over: the member hasn't left at all.
+                Vec::new()
+            }
+        };
+        let ends = self
+            .seats
+            .iter()
+            .map(|seat| (seat.room.id, seat.room.tail.with(|log| log.next())))
+            .collect();
+        if self.session.greeted() {
+            for room in announced {
+                self.notice(shared, conn, now, &room, Kind::Left(word.map(Into::into)));
+            }
+        }
+        self.flush(shared, conn);
+        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), ends, farewell));
+    }
+
+    /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind.
+    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
+        let mut wait = false;
+        for seat in self.seats.iter_mut().filter(|seat| seat.spoke) {
+            let waker = || cx.waker().clone();
+            seat.spoke = seat.room.tail.must_wait(conn.number(), conn.worker, waker);
+            wait |= seat.spoke;
+        }
+        wait
+    }
+
+    /// Who it is, as far as anybody may know.
+    pub(super) fn author(&self) -> &Author {
+        &self.session.author
+    }
+}
+
+/// Puts an item into the member's own private queue: there is always room, but its reader stops when it is full.
+pub(crate) fn send(shared: &Shared, conn: &Arc<Conn>, item: Item<Act>) {
+    conn.claim(item.cost());
+    shared.posts.to(conn, Mail::Private(Arc::clone(conn), item));
+}
