@@ -53,7 +53,7 @@ pub const BATCH_BLOCK_BYTES_MIN: usize = 512;
 /// What a record counts for in memory beside its body.
 pub const RECORD_BYTES: usize = 100;
 /// What a batch counts for beside its records.
-pub const BATCH_OVERHEAD_BYTES: usize = 320;
+pub const BATCH_OVERHEAD_BYTES: usize = 448;
 /// What a line break inside a body counts for: the text format begins a new line with the author's name.
 pub const LINE_BREAK_BYTES: usize = 40;
 /// The longest last word of `/quit`, in characters.

@@ -261,7 +261,8 @@ impl<W> Log<W> {
         if near { self.take_slowed() } else { Vec::new() }
     }
 
-    /// Whether a sender is to be slowed: there are others, and the furthest of them is past half of what is kept.
+    /// Whether a sender is to be slowed: there are others, and the furthest of them is past half of what is kept. Who
+    /// isn't a member here has a number and a worker that no member has.
     #[must_use]
     pub fn pressed(&self, number: u64, worker: usize) -> bool {
         let mut furthest = None;

@@ -15,6 +15,7 @@ lines-lost = … { $count ->
    *[other] { $count } lines
     } left out here: the console fell behind; the members got everything
 refused-remote-log = { $address } refused: this hub speaks only to its own machine; --open opens it to any
+tls-refused-log = { $address } speaks TLS; this hub doesn't yet, and answered with a TLS alert: connect without TLS
 full-descriptors-log = out of file descriptors (limit: { $limit }): new clients are refused; raise it with ulimit -n
 
 ## The client

@@ -16,6 +16,7 @@ lines-lost = … { $count ->
    *[other] { $count } lignes omises
     } ici : la console ne suivait plus ; les membres ont tout reçu
 refused-remote-log = { $address } refusé : ce hub ne parle qu'à sa propre machine ; --open l'ouvre à toutes
+tls-refused-log = { $address } parle TLS ; ce hub ne le parle pas encore, et a répondu par une alerte TLS : connectez-vous sans TLS
 full-descriptors-log = plus de descripteurs de fichiers (limite : { $limit }) : les nouveaux clients sont refusés ; relevez-la avec ulimit -n
 
 ## The client

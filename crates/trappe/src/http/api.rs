@@ -1,6 +1,6 @@
 //! One request and one answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
@@ -150,6 +150,13 @@ async fn post(
         let (code, text) = reply::hub_error(lang, room, &why);
         Answer::refusal(503, code, &text)
     })?;
+    // Whoever posts is slowed as every other sender is.
+    poll_fn(|cx| {
+        let pressed = room.tail.must_wait(sender_of(conn), NO_WORKER, || cx.waker().clone());
+        if pressed { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    let now = shared.now();
     let position = match key {
         None => speak(shared, conn, now, &room, author, &body),
         Some(key) => {
@@ -170,6 +177,14 @@ async fn post(
     };
     let Position { seq, epoch } = position;
     Ok(Answer::json(201, format!("{{\"seq\":{seq},\"epoch\":\"{epoch}\"}}").into_bytes()))
+}
+
+/// Who posts is no member of the room, on any worker.
+const NO_WORKER: usize = usize::MAX;
+
+/// What tells apart those who post: no member ever has such a number.
+fn sender_of(conn: &Conn) -> u64 {
+    1 << 63 | (conn.worker as u64) << 32 | u64::from(conn.slot)
 }
 
 fn speak(

@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     relieved_us: AtomicU64,
     /// When the log last said that the limit of open files is reached.
     full_logged_us: AtomicU64,
+    /// When the console last said that TLS was spoken to it.
+    tls_logged_us: AtomicU64,
     /// When each refused address was last named on the console.
     refused: Mutex<BTreeMap<IpAddr, Duration>>,
     /// Workers that haven't read for the last time, and who waits for them.
@@ -246,6 +248,10 @@ impl Shared {
         });
         if conn.refused {
             self.log_refused(conn);
+        } else if guess == Guess::Tls && self.first_in_a_minute(&self.tls_logged_us) {
+            let look = self.defaults.look;
+            let address = conn.peer.to_string();
+            self.tell(say(look.lang, "tls-refused-log", &[("address", (&address).into())]));
         }
         refusal::of(guess, conn.refused, self.port, self.defaults.look)
     }
@@ -263,6 +269,11 @@ impl Shared {
         let lang = self.defaults.look.lang;
         let sentence =
             say(lang, "refused-remote-log", &[("address", address.to_string().as_str().into())]);
+        self.tell(sentence);
+    }
+
+    /// Tells whoever runs the server.
+    fn tell(&self, sentence: String) {
         if let Some(console) = &self.posts.console {
             console.say(sentence);
         } else {

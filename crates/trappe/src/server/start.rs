@@ -320,6 +320,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
         ledger,
         relieved_us: AtomicU64::new(0),
         full_logged_us: AtomicU64::new(0),
+        tls_logged_us: AtomicU64::new(0),
         refused: Mutex::new(BTreeMap::new()),
         reading: AtomicUsize::new(0),
         all_read: Notify::new(),
