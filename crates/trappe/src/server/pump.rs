@@ -62,7 +62,7 @@ impl Slot {
     /// Tells everyone who asks how far it is behind.
     pub(super) fn tell_behind(&self) {
         let behind = self.listener.cursors().filter(|c| c.behind).map(|c| (c.room(), c.at()));
-        self.conn.set_behind(self.behind.then(|| behind.collect()));
+        self.conn.set_behind(self.behind.then(|| Box::new(behind.collect())));
     }
 }
 
