@@ -154,6 +154,12 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Keepalive probes without an answer before a peer is dead.
 pub const KEEPALIVE_PROBES: u32 = 4;
+/// The longest path of a Unix socket, in bytes: what `sockaddr_un` holds, less the NUL at its end.
+pub const SOCKET_PATH_BYTES: usize = 107;
+/// How long a server that starts or ends on a Unix socket waits for another that does so in the same folder …
+pub const SOCKET_LOCK: Duration = Duration::from_millis(500);
+/// … and how often it looks.
+pub const SOCKET_LOCK_RETRY: Duration = Duration::from_millis(5);
 /// A refused address is named on the console once in this time.
 pub const REFUSAL_NOTICE: Duration = Duration::from_mins(1);
 /// How many refused addresses are remembered for that.

@@ -427,7 +427,8 @@ impl To {
         let positions = positions.join(", ");
         let args = [
             ("name", name.as_str().into()),
-            ("transport", (*transport).into()),
+            // A socket of this machine has no address that says more.
+            ("transport", if *transport == "unix" { "socket" } else { transport }.into()),
             ("address", address.as_str().into()),
             ("since", since.as_str().into()),
             ("lag", behind.as_str().into()),

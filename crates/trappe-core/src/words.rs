@@ -261,7 +261,12 @@ mod tests {
                 &[("name", (&"alice".to_owned()).into())],
                 "alice vient d'arriver",
             ),
-            (Lang::Fr, "server-try", &[("port", 5566_u16.into())], "à essayer : nc localhost 5566"),
+            (
+                Lang::Fr,
+                "server-try",
+                &[("command", "nc localhost 5566".into())],
+                "à essayer : nc localhost 5566",
+            ),
             (
                 Lang::Fr,
                 "cli-hint-server",

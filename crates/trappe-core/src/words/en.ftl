@@ -7,7 +7,7 @@ server-started = The server is running!
 server-where = listening on { $addresses }
 server-who-loopback = only this machine may connect; --open lets any
 server-who-open = any machine that reaches this port may connect (--open)
-server-try = try: nc localhost { $port }
+server-try = try: { $command }
 client-arrives = A client has just connected...
 server-stopping = stopping: the last messages are being delivered; a second signal stops at once
 lines-lost = … { $count ->
@@ -225,6 +225,13 @@ cli-port-used = port { $port } is taken by another program; stop it, or choose a
 cli-port-used-by = port { $port } is taken by { $who }; stop it, or choose another port: --port 0 takes a free one
 cli-port-denied = port { $port } is not permitted: those below 1024 are the administrator's; choose a higher one, such as --port 5566
 cli-address-unknown = can't listen on { $address }, port { $port }: it isn't an address of this machine; without --host, all of them are used
+cli-socket-used = { $path }: a server answers on this socket already; stop it, or choose another path: --listen unix:PATH
+cli-socket-link = { $path } is a symbolic link, and isn't followed; give the path that it leads to, or remove it
+cli-socket-folder = { $path } is a folder; name a socket inside it, such as { $path }/trappe.sock
+cli-socket-file = { $path } is a file, not a socket; it is left as it is; choose another path, or remove it
+cli-socket-long = { $path }: the path of a socket has { $limit } bytes at most; choose a shorter one, for instance relative to the current folder
+cli-socket-nowhere = { $path }: the folder of this socket doesn't exist; make it first (mkdir -p)
+cli-socket-denied = { $path }: this user isn't permitted this socket; choose a folder that it can read and write (ls -ld shows it)
 cli-refused = { $address }: connection refused, no server listens there
 cli-timeout = { $address }: no answer; check the address, the network, the firewall
 cli-unresolved = { $host }: no machine is known by this name; check it
@@ -233,6 +240,7 @@ cli-hint-server = { $port ->
     [5566] start one first: trappe server
    *[other] start one first: trappe server --port { $port }
     }
+cli-hint-socket = start one first: { $command }
 
 ## /help
 

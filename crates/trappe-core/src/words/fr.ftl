@@ -8,7 +8,7 @@ server-started = Le serveur est démarré !
 server-where = écoute sur { $addresses }
 server-who-loopback = seule cette machine peut se connecter ; --open ouvre à toutes
 server-who-open = toute machine qui atteint ce port peut se connecter (--open)
-server-try = à essayer : nc localhost { $port }
+server-try = à essayer : { $command }
 client-arrives = Un client vient de se connecter...
 server-stopping = arrêt : les derniers messages sont livrés ; un second signal arrête tout de suite
 lines-lost = … { $count ->
@@ -226,6 +226,13 @@ cli-port-used = le port { $port } est déjà pris par un autre programme ; arrê
 cli-port-used-by = le port { $port } est déjà pris par { $who } ; arrêtez-le, ou choisissez un autre port : --port 0 en prend un libre
 cli-port-denied = le port { $port } n'est pas permis : ceux au-dessous de 1024 sont réservés à l'administrateur ; choisissez-en un plus haut, par exemple --port 5566
 cli-address-unknown = impossible d'écouter sur { $address }, port { $port } : cette adresse n'est pas de cette machine ; sans --host, toutes le sont
+cli-socket-used = { $path } : un serveur répond déjà sur ce socket ; arrêtez-le, ou choisissez un autre chemin : --listen unix:CHEMIN
+cli-socket-link = { $path } est un lien symbolique, que l'on ne suit pas ; donnez le chemin où il mène, ou supprimez-le
+cli-socket-folder = { $path } est un dossier ; donnez un nom de socket dedans, par exemple { $path }/trappe.sock
+cli-socket-file = { $path } est un fichier, pas un socket ; il reste tel quel ; choisissez un autre chemin, ou supprimez-le
+cli-socket-long = { $path } : un chemin de socket a { $limit } octets au plus ; choisissez-en un plus court, par exemple relatif au dossier courant
+cli-socket-nowhere = { $path } : le dossier de ce socket n'existe pas ; créez-le d'abord (mkdir -p)
+cli-socket-denied = { $path } : ce socket n'est pas permis à cet utilisateur ; choisissez un dossier où il peut lire et écrire (ls -ld le montre)
 cli-refused = { $address } : connexion refusée, aucun serveur n'écoute là
 cli-timeout = { $address } : pas de réponse ; vérifiez l'adresse, le réseau, le pare-feu
 cli-unresolved = { $host } : aucune machine connue sous ce nom ; vérifiez-le
@@ -234,6 +241,7 @@ cli-hint-server = { $port ->
     [5566] lancez d'abord : trappe server
    *[other] lancez d'abord : trappe server --port { $port }
     }
+cli-hint-socket = lancez d'abord : { $command }
 
 ## /help
 

@@ -4,6 +4,7 @@ mod answers;
 mod ending;
 mod lines;
 mod opening;
+mod place;
 mod screen;
 mod source;
 mod talk;
@@ -21,8 +22,8 @@ use std::{
 };
 
 use clap::{
-    Args, Command,
-    error::{Error as ClapError, ErrorKind as Clap},
+    Args,
+    builder::{OsStringValueParser, TypedValueParser},
 };
 use trappe_core::{
     command::{Format, Lang},
@@ -33,17 +34,14 @@ use self::{
     answers::Answers,
     ending::Endings,
     opening::{Opened, Wishes},
+    place::{Place, Typed},
     screen::Screen,
     source::Text,
     talk::{Outcome, Patience, talk},
     terminal::Before,
 };
 use super::{exit::Exit, lang, out};
-use crate::client::{
-    Address, ConnectError, Connected, Target,
-    address::{HOST_DEFAULT, PORT_DEFAULT},
-    connect_blocking,
-};
+use crate::client::{Connected, Target};
 
 /// How long a `-m` waits for a refusal.
 const REFUSAL: Duration = Duration::from_millis(200);
@@ -63,9 +61,9 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct ClientArgs {
-    /// The hub: a name or an address; an IPv6 address in brackets where a port follows [default: localhost:5566]
-    #[arg(value_name = "HOST[:PORT]")]
-    target: Option<Target>,
+    /// The hub: a name or an address; an IPv6 address in brackets where a port follows; or its Unix socket [default: localhost:5566]
+    #[arg(value_name = "HOST[:PORT]|unix:PATH", value_parser = typed())]
+    target: Option<Typed>,
 
     /// The hub's name or address
     #[arg(long, value_name = "HOST", conflicts_with = "target")]
@@ -104,6 +102,11 @@ pub(super) struct ClientArgs {
     demo: bool,
 }
 
+/// The path of a socket may be of any bytes: text won't do.
+fn typed() -> impl TypedValueParser<Value = Typed> {
+    OsStringValueParser::new().try_map(|typed| Typed::parse(&typed))
+}
+
 /// A text that is one line and not empty: it becomes part of a command.
 fn one_line(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
@@ -118,7 +121,7 @@ fn one_line(text: &str) -> Result<String, String> {
 /// Runs the command to its end; what a person should know is said on the way. The connection is closed in every case.
 #[must_use]
 pub(super) fn run(args: &ClientArgs) -> Exit {
-    let to = match address(args) {
+    let to = match Place::of(args) {
         Ok(to) => to,
         Err(error) => {
             // Standard error is gone: nobody is left to be told.
@@ -130,21 +133,6 @@ pub(super) fn run(args: &ClientArgs) -> Exit {
     client.run(&to).unwrap_or_else(|error| unshown(&error))
 }
 
-fn address(args: &ClientArgs) -> Result<Address, ClapError> {
-    let typed = args.target.as_ref().or(args.host.as_ref());
-    let port = match (typed.and_then(|target| target.port), args.port) {
-        (Some(_), Some(_)) => {
-            let why = "the port is given twice: after the host, and with --port\n";
-            return Err(
-                ClapError::raw(Clap::ArgumentConflict, why).with_cmd(&Command::new("client"))
-            );
-        }
-        (port, None) | (None, port) => port.unwrap_or(PORT_DEFAULT),
-    };
-    let host = typed.map_or(HOST_DEFAULT, |target| &target.host).to_owned();
-    Ok(Address { host, port })
-}
-
 struct Client<'a> {
     args: &'a ClientArgs,
     lang: Lang,
@@ -152,12 +140,12 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Fails only where standard output does.
-    fn run(&self, to: &Address) -> io::Result<Exit> {
-        let Connected { stream, took } = match connect_blocking(to) {
+    fn run(&self, to: &Place) -> io::Result<Exit> {
+        let Connected { stream, took } = match to.connect() {
             Ok(connected) => connected,
             Err(error) => {
                 self.announce("client-failed")?;
-                self.explain(&error, to);
+                error.explain(self.lang);
                 return Ok(Exit::Failure);
             }
         };
@@ -275,25 +263,6 @@ impl Client<'_> {
             Ok(())
         } else {
             out::say(&sentence)
-        }
-    }
-
-    /// Why there is no connection, and what to do.
-    fn explain(&self, error: &ConnectError, to: &Address) {
-        let address = to.to_string();
-        match error {
-            ConnectError::Refused { .. } => {
-                out::talk(&say(self.lang, "cli-refused", &[("address", (&address).into())]));
-                out::talk(&say(self.lang, "cli-hint-server", &[("port", to.port.into())]));
-            }
-            ConnectError::TimedOut { .. } => {
-                out::talk(&say(self.lang, "cli-timeout", &[("address", (&address).into())]));
-            }
-            ConnectError::Unresolved { host, .. } => {
-                out::talk(&say(self.lang, "cli-unresolved", &[("host", host.into())]));
-            }
-            // The system's own words: there are too many causes for sentences of ours.
-            ConnectError::Failed { source, .. } => out::talk(&format!("{address}: {source}")),
         }
     }
 }

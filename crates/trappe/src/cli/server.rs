@@ -1,21 +1,28 @@
 //! `trappe server`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use trappe_core::{
     command::{Format, Lang},
     framing::Framing,
     limits::{
         KEEP_BYTES_MAX, LAG_ROOM_BYTES_DEFAULT, LAG_ROOM_BYTES_MIN, LAG_TOTAL_BYTES_DEFAULT,
         MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_MAX, RETAIN_BYTES_DEFAULT, RETAIN_MESSAGES_DEFAULT,
-        RETAIN_MESSAGES_MAX, WORKERS,
+        RETAIN_MESSAGES_MAX, SOCKET_PATH_BYTES, WORKERS,
     },
     words::say,
 };
 
 use super::{exit::Exit, lang, out, size};
-use crate::server::{self, Config, StartError};
+use crate::{
+    client::address::PORT_DEFAULT,
+    net::address::{host_name, origin, shown},
+    server::{self, Config, Listen, Only, SocketError, StartError},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +30,7 @@ Examples:
   trappe server --open                    everyone who reaches the port may connect
   trappe server --port 0                  the system chooses a free port, and it is printed
   trappe server --host 127.0.0.1 --host ::1
+  trappe server --listen unix:/run/trappe.sock --listen 5566
   trappe server --quiet --format raw      a bus for programs: bodies alone";
 
 /// The options of `trappe server`.
@@ -33,17 +41,32 @@ pub(super) struct ServerArgs {
     /// Address to listen on, may be repeated [default: every address]
     #[arg(long, value_name = "ADDR")]
     host: Vec<IpAddr>,
-    /// Port to listen on; 0 lets the system choose
-    #[arg(long, default_value_t = 5566)]
-    port: u16,
+    /// Port to listen on; 0 lets the system choose [default: 5566]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Another address to listen on, or a Unix socket; may be repeated; alone, without --host and --port, instead of theirs
+    #[arg(long, value_name = "[HOST]:PORT|unix:PATH", value_parser = listen())]
+    listen: Vec<Listen>,
+    /// Speaks only these [default: lines,http,ws]
+    #[arg(long, value_name = "lines,http,ws", value_parser = parse::<Only>)]
+    only: Option<Only>,
+    /// A name under which browsers may reach the hub, beside localhost and addresses; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    allow_host: Vec<String>,
+    /// A web site whose pages may talk to the hub, beside its own (`*`: any); may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    allow_origin: Vec<String>,
+    /// Serves /echo, which says back what it is told: for test suites of the WebSocket protocol
+    #[arg(long, hide = true)]
+    echo: bool,
     /// Lets everyone connect who reaches the port, not only this machine
     #[arg(long)]
     open: bool,
     /// Threads that serve clients [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS as i64))]
     workers: Option<u16>,
-    /// How clients are written to until they ask otherwise: text for eyes, raw for programs
-    #[arg(long, value_name = "text|raw", default_value = "text", value_parser = parse::<Format>)]
+    /// How clients are written to until they ask otherwise: text for eyes, raw and json for programs
+    #[arg(long, value_name = "text|raw|json", default_value = "text", value_parser = parse::<Format>)]
     format: Format,
     /// Where a message ends, until a client asks otherwise
     #[arg(long, value_name = "auto|line|chunk|len32|nul", default_value = "auto", value_parser = parse::<Framing>)]
@@ -63,9 +86,6 @@ pub(super) struct ServerArgs {
     /// No notices of arrival and departure
     #[arg(long)]
     no_notices: bool,
-    /// Serves /echo over WebSocket, for test suites
-    #[arg(long, hide = true)]
-    echo: bool,
     /// Prints nothing more once it has started
     #[arg(short, long)]
     quiet: bool,
@@ -79,6 +99,11 @@ pub(super) struct ServerArgs {
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e: T::Err| e.to_string())
+}
+
+/// A path may be of any bytes: text won't do.
+fn listen() -> impl TypedValueParser<Value = Listen> {
+    OsStringValueParser::new().try_map(|typed| Listen::parse(&typed))
 }
 
 fn message_size(text: &str) -> Result<usize, String> {
@@ -139,7 +164,14 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
     log(args.verbose);
     let config = Config {
         hosts: args.host.clone(),
-        port: args.port,
+        port: args
+            .port
+            .or((args.listen.is_empty() || !args.host.is_empty()).then_some(PORT_DEFAULT)),
+        listen: args.listen.clone(),
+        only: args.only.unwrap_or_default(),
+        allow_hosts: args.allow_host.clone(),
+        allow_origins: args.allow_origin.clone(),
+        echo: args.echo,
         open: args.open,
         workers: args.workers.map_or_else(cores, usize::from),
         format: args.format,
@@ -151,10 +183,6 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
         lag_total_bytes: args.lag.1,
         raw_gap_skip: args.raw_gap == "skip",
         notices: !args.no_notices,
-        only: crate::net::only::Only::default(),
-        allow_hosts: Vec::new(),
-        allow_origins: Vec::new(),
-        echo: args.echo,
         quiet: args.quiet,
         lang: lang(args.lang),
     };
@@ -198,8 +226,26 @@ fn sentence(error: &StartError, lang: Lang) -> String {
                 &[("address", address.as_str().into()), ("port", (*port).into())],
             )
         }
+        StartError::Socket { path, source } => socket_sentence(path, source, lang),
         other => other.to_string(),
     }
+}
+
+/// Why there can be no socket at `path`, and the way out.
+fn socket_sentence(path: &Path, error: &SocketError, lang: Lang) -> String {
+    let id = match error {
+        SocketError::Used => "cli-socket-used",
+        SocketError::Link => "cli-socket-link",
+        SocketError::Folder => "cli-socket-folder",
+        SocketError::File => "cli-socket-file",
+        SocketError::Long => "cli-socket-long",
+        SocketError::Nowhere => "cli-socket-nowhere",
+        SocketError::Denied => "cli-socket-denied",
+        // The system's own words: there are too many causes for sentences of ours.
+        other => return format!("unix:{}: {other}", shown(path)),
+    };
+    let (path, limit) = (shown(path), SOCKET_PATH_BYTES);
+    say(lang, id, &[("path", path.as_str().into()), ("limit", limit.into())])
 }
 
 /// Logs go to standard error, escaped; warnings always, more with `-v`.

@@ -26,10 +26,7 @@ use super::{
     query::Query,
     route::{Route, Unrouted},
 };
-use crate::{
-    net::only::Kind,
-    server::{Shared, conn::Conn, room::Room},
-};
+use crate::server::{Shared, conn::Conn, room::Room};
 
 /// The answer to a request that is neither an upgrade nor a stream of events.
 pub(super) async fn answer(
@@ -53,7 +50,7 @@ pub(super) async fn answer(
         return options(route, head);
     }
     let is_socket = matches!(route, Route::WebSocket);
-    if !shared.only.speaks(if is_socket { Kind::WebSocket } else { Kind::Http }) {
+    if !(if is_socket { shared.only.ws } else { shared.only.http }) {
         return error(403, "not-here");
     }
     if route.is_private() && (!conn.peer.is_local() || guard::is_forwarded(head)) {

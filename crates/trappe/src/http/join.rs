@@ -13,7 +13,7 @@ use trappe_core::{
 
 use super::{answer::Answer, api, head::Head, io::Io, query::Query};
 use crate::{
-    net::{only::Kind, ws},
+    net::ws,
     server::{
         Shared, conn::Conn, metrics::Transport, moves, reader::After, talk::Talk, voice::Voice,
     },
@@ -70,7 +70,7 @@ pub(super) fn websocket(
     io: &mut Io,
 ) -> Result<After, Answer> {
     let lang = api::lang_of(head, shared.defaults.look.lang);
-    if !shared.only.speaks(Kind::WebSocket) {
+    if !shared.only.ws {
         return Err(Answer::error(lang, 403, "not-here"));
     }
     let accept = accept(head, lang)?;
@@ -105,7 +105,7 @@ pub(super) fn events(
     room: &Name,
 ) -> Result<After, Answer> {
     let lang = api::lang_of(head, shared.defaults.look.lang);
-    if !shared.only.speaks(Kind::Http) {
+    if !shared.only.http {
         return Err(Answer::error(lang, 403, "not-here"));
     }
     let query = query(head)?;

@@ -1,20 +1,140 @@
-//! Listening: binding with errors that say the way out, and accepting without spinning.
+//! Listening: binding with errors that say the way out, what is spoken there, and accepting without spinning.
 
 use std::{
+    convert::Infallible,
+    fmt,
     fs::File,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixListener,
+    },
     pin::{Pin, pin},
+    str::FromStr,
     task::{Context, Poll, Waker},
 };
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::{net::TcpStream, time::sleep};
+use tokio::{
+    net::{TcpStream, UnixListener as AsyncUnix},
+    time::sleep,
+};
 use trappe_core::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE, ACCEPT_REST, BACKLOG, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL,
     KEEPALIVE_PROBES,
 };
+
+use super::{address::Peer, unix};
+
+/// What is spoken on the hub's listeners: `--only lines,http,ws`. Never nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Only {
+    /// Raw clients: lines, and the other framings.
+    pub lines: bool,
+    /// HTTP: the page, the API, events, metrics.
+    pub http: bool,
+    /// WebSocket; its request is HTTP, the rest of HTTP isn't served for it.
+    pub ws: bool,
+}
+
+/// All of it.
+impl Default for Only {
+    fn default() -> Only {
+        Only { lines: true, http: true, ws: true }
+    }
+}
+
+impl Only {
+    /// Whether a request line of HTTP is welcome: WebSocket begins with one too.
+    pub(crate) fn speaks_http(self) -> bool {
+        self.http || self.ws
+    }
+}
+
+impl FromStr for Only {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Only, String> {
+        let mut only = Only { lines: false, http: false, ws: false };
+        for one in text.split(',') {
+            match one.trim() {
+                "lines" => only.lines = true,
+                "http" => only.http = true,
+                "ws" => only.ws = true,
+                _ => return Err("expected lines, http, ws, or several: lines,http".to_owned()),
+            }
+        }
+        Ok(only)
+    }
+}
+
+/// As it is typed.
+impl fmt::Display for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [(self.lines, "lines"), (self.http, "http"), (self.ws, "ws")];
+        let named: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        f.pad(&named.join(","))
+    }
+}
+
+/// A socket that listens, not yet known to a runtime.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    /// On TCP.
+    Tcp(TcpListener),
+    /// On a file; that is removed by whoever keeps its [`unix::SocketFile`].
+    Unix(UnixListener),
+}
+
+/// A listener of a runtime.
+enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(AsyncUnix),
+}
+
+/// A connection as it was accepted.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// Registered with the acceptor's runtime.
+    Here(TcpStream),
+    /// With none: a Unix stream under the type of those of TCP.
+    Nowhere(std::net::TcpStream),
+}
+
+impl AsFd for Accepted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Accepted::Here(stream) => stream.as_fd(),
+            Accepted::Nowhere(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Acceptor {
+    /// Must be called inside the runtime.
+    fn new(listener: Listener) -> io::Result<Acceptor> {
+        Ok(match listener {
+            Listener::Tcp(listener) => Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Acceptor::Unix(AsyncUnix::from_std(listener)?),
+        })
+    }
+
+    /// The next connection. Dropped before it is ready, it has taken none.
+    async fn next(&self) -> io::Result<(Accepted, Peer)> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Accepted::Here(stream), peer.into()))
+            }
+            Acceptor::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Accepted::Nowhere(unix::as_tcp(stream.into_std()?)), Peer::Unix))
+            }
+        }
+    }
+}
 
 /// Binds one listener. What is set here, accepted sockets inherit: no Nagle, keepalive.
 ///
@@ -76,21 +196,25 @@ pub(crate) fn raise_file_limit() -> u64 {
 /// Accepts for ever, giving each connection to `take`. At the limit of open files a spare descriptor serves to accept one
 /// and give it to `refuse`, then it rests: the listener goes on being ready, and must
 /// not be spun on.
+///
+/// # Errors
+/// The runtime, inside which this must be called, can't watch the listener.
 pub(crate) async fn accept(
-    listener: tokio::net::TcpListener,
-    mut take: impl FnMut(TcpStream, SocketAddr),
-    refuse: impl Fn(&TcpStream),
-) {
+    listener: Listener,
+    mut take: impl FnMut(Accepted, Peer),
+    refuse: impl Fn(&Accepted),
+) -> io::Result<Infallible> {
+    let acceptor = Acceptor::new(listener)?;
     let mut spare = File::open("/dev/null").ok();
     loop {
-        let mut next = listener.accept().await;
+        let mut next = acceptor.next().await;
         for _ in 0..ACCEPT_BURST {
             match next {
                 Ok((stream, peer)) => take(stream, peer),
                 Err(error) if is_limit(&error) => {
                     drop(spare.take());
                     // What waits is taken at once; if nothing does, the next turn is soon enough.
-                    if let Poll::Ready(Ok((stream, _))) = poll_once(pin!(listener.accept())) {
+                    if let Poll::Ready(Ok((stream, _))) = poll_once(pin!(acceptor.next())) {
                         refuse(&stream);
                     }
                     spare = File::open("/dev/null").ok();
@@ -99,7 +223,7 @@ pub(crate) async fn accept(
                 // The connection was gone before it was accepted: the next one.
                 Err(_) => {}
             }
-            match poll_once(pin!(listener.accept())) {
+            match poll_once(pin!(acceptor.next())) {
                 Poll::Ready(accepted) => next = accepted,
                 Poll::Pending => break,
             }
@@ -117,4 +241,27 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 fn is_limit(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw);
     matches!(code, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spoken_is_read_as_it_is_typed() {
+        let only = |lines, http, ws| Only { lines, http, ws };
+        let table = [
+            ("lines", only(true, false, false), "lines"),
+            ("http, lines", only(true, true, false), "lines,http"),
+            ("ws", only(false, false, true), "ws"),
+            ("ws,http,lines,ws", Only::default(), "lines,http,ws"),
+        ];
+        for (text, meant, shown) in table {
+            assert_eq!(text.parse(), Ok(meant), "{text}");
+            assert_eq!(meant.to_string(), shown);
+        }
+        for text in ["", ",", "lines,", "LINES", "tls", "lines;http"] {
+            assert!(text.parse::<Only>().is_err(), "{text}");
+        }
+    }
 }

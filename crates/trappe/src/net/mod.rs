@@ -3,8 +3,8 @@
 pub(crate) mod address;
 pub(crate) mod holder;
 pub(crate) mod listen;
-pub(crate) mod only;
 pub(crate) mod refusal;
 pub(crate) mod sink;
 pub(crate) mod sniff;
+pub(crate) mod unix;
 pub(crate) mod ws;

@@ -13,8 +13,20 @@ const TLS_ALERT: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28];
 /// An MQTT CONNACK, unacceptable protocol version (MQTT 3.1.1 §3.2.2.3); the sentence after it is for whoever looks.
 const MQTT_CONNACK: &[u8] = &[0x20, 0x02, 0x00, 0x01];
 
-/// The refusal. `remote`: because the peer isn't on this machine, whatever it speaks. Empty: just close.
-pub(crate) fn of(guess: Guess, remote: bool, port: u16, look: Look) -> Bytes {
+/// Why something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The hub doesn't speak it, or not at this point of a connection.
+    Protocol,
+    /// The peer isn't on this machine, whatever it speaks.
+    Remote,
+    /// It isn't spoken on these listeners (`--only`).
+    Only,
+}
+
+/// The refusal. Empty: just close.
+pub(crate) fn of(guess: Guess, cause: Cause, port: u16, look: Look) -> Bytes {
+    let remote = cause == Cause::Remote;
     let sentence = |id: &'static str| {
         if remote {
             say(look.lang, "remote-refused", &[])
@@ -27,8 +39,12 @@ pub(crate) fn of(guess: Guess, remote: bool, port: u16, look: Look) -> Bytes {
     match guess {
         Guess::Tls => out.extend_from_slice(TLS_ALERT),
         Guess::Http => {
-            let status = if remote { "403 Forbidden" } else { "400 Bad Request" };
-            let body = sentence("not-http") + "\n";
+            let (status, body) = match cause {
+                Cause::Protocol => ("400 Bad Request", sentence("not-http")),
+                Cause::Remote => ("403 Forbidden", sentence("not-http")),
+                Cause::Only => ("403 Forbidden", say(look.lang, "http-not-here", &[])),
+            };
+            let body = body + "\n";
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()

@@ -61,9 +61,17 @@ use self::{
     sync::Tail,
     voice::Identity,
 };
+pub use crate::net::{
+    address::{Listen, ListenError},
+    listen::Only,
+    unix::SocketError,
+};
 use crate::{
     http::Http,
-    net::{only::Only, refusal, sniff::Guess},
+    net::{
+        refusal::{self, Cause},
+        sniff::Guess,
+    },
 };
 
 /// How long the hub's memory is left alone after a room had to give way.
@@ -240,11 +248,16 @@ impl Shared {
 
     /// What is said to something that isn't a raw client, in its own tongue.
     fn refuse_protocol(&self, conn: &Conn, guess: Guess) -> Bytes {
-        self.metrics.refused(match guess {
-            _ if conn.refused => Refused::Remote,
-            Guess::Tls => Refused::Tls,
-            Guess::Http => Refused::Only,
-            _ => Refused::Protocol,
+        let cause = match guess {
+            _ if conn.refused => Cause::Remote,
+            Guess::Http if !self.only.speaks_http() => Cause::Only,
+            _ => Cause::Protocol,
+        };
+        self.metrics.refused(match (cause, guess) {
+            (Cause::Remote, _) => Refused::Remote,
+            (Cause::Only, _) => Refused::Only,
+            (Cause::Protocol, Guess::Tls) => Refused::Tls,
+            (Cause::Protocol, _) => Refused::Protocol,
         });
         if conn.refused {
             self.log_refused(conn);
@@ -253,7 +266,7 @@ impl Shared {
             let address = conn.peer.to_string();
             self.tell(say(look.lang, "tls-refused-log", &[("address", (&address).into())]));
         }
-        refusal::of(guess, conn.refused, self.port, self.defaults.look)
+        refusal::of(guess, cause, self.port, self.defaults.look)
     }
 
     fn log_refused(&self, conn: &Conn) {

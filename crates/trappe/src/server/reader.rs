@@ -34,10 +34,7 @@ use super::{
 };
 use crate::{
     http,
-    net::{
-        only::Kind,
-        sniff::{self, Guess},
-    },
+    net::sniff::{self, Guess},
 };
 
 thread_local! {
@@ -281,7 +278,7 @@ impl Reader {
         if self.conn.refused {
             return self.refuse(self.shared.refusal(&self.conn));
         }
-        if !self.shared.only.speaks(Kind::Lines) {
+        if !self.shared.only.lines {
             self.shared.metrics.refused(Refused::Only);
             return self.refuse(self.shared.no_lines());
         }

@@ -1,9 +1,12 @@
 //! How a server starts and stops.
 
+mod bind;
+
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::IpAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -22,12 +25,13 @@ use trappe_core::{
     encode::{Look, Wire},
     framing::Framing,
     hub::Hub,
-    limits::{ROOM_EMPTY, SHUTDOWN},
+    limits::SHUTDOWN,
     name::Name,
     room::log::Retain,
     words::say,
 };
 
+use self::bind::{Bound, bind};
 use super::{
     Shared,
     console::Console,
@@ -41,7 +45,11 @@ use super::{
 };
 use crate::{
     http::{Guard, Http},
-    net::{holder, listen, only::Only},
+    net::{
+        address::Listen,
+        listen::{self, Only},
+        unix::SocketError,
+    },
 };
 
 /// How long the last read of all sockets may take when the server stops.
@@ -50,14 +58,27 @@ const LAST_READ: Duration = Duration::from_millis(500);
 /// How long a slow terminal may take for its last lines.
 const CONSOLE_LAST: Duration = Duration::from_millis(500);
 
+/// How often rooms and sessions that nobody came back to are forgotten.
+const SWEEP: Duration = Duration::from_secs(10);
+
 /// What a server is to be like. Made by the command line.
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Addresses to listen on; none: every address of the machine.
+    /// Addresses to listen on at `port`; none: every address of the machine.
     pub hosts: Vec<IpAddr>,
-    /// The TCP port; 0: the system chooses.
-    pub port: u16,
+    /// The TCP port, 0: the system chooses; none: `listen` alone.
+    pub port: Option<u16>,
+    /// What else to listen on, in the order in which it was typed.
+    pub listen: Vec<Listen>,
+    /// What is spoken there.
+    pub only: Only,
+    /// Names, in lower case, under which browsers may reach the hub.
+    pub allow_hosts: Vec<String>,
+    /// Origins whose pages may talk to the hub, as browsers write them; `*`: all that have one.
+    pub allow_origins: Vec<String>,
+    /// Serve `/echo`, for WebSocket test suites.
+    pub echo: bool,
     /// Anybody who reaches the port may speak, not only this machine.
     pub open: bool,
     /// Worker threads, at least one.
@@ -80,14 +101,6 @@ pub struct Config {
     pub raw_gap_skip: bool,
     /// Arrivals and departures are announced.
     pub notices: bool,
-    /// What is spoken.
-    pub only: Only,
-    /// Names beside `localhost` and addresses by which HTTP may call this hub.
-    pub allow_hosts: Vec<String>,
-    /// Origins whose pages may talk to this hub.
-    pub allow_origins: Vec<String>,
-    /// Serves `/echo`, for test suites.
-    pub echo: bool,
     /// Print nothing after the start.
     pub quiet: bool,
     /// The language of sentences.
@@ -120,6 +133,14 @@ pub enum StartError {
         /// The port.
         port: u16,
     },
+    /// There can be no Unix socket at a path.
+    #[error("can't listen on {}: {source}", path.display())]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: SocketError,
+    },
     /// Anything else that the system refused.
     #[error("{doing}: {source}")]
     System {
@@ -151,25 +172,23 @@ pub enum Stopped {
 /// [`StartError`] where it can't start; nothing is left behind then.
 pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, StartError> {
     let files = listen::raise_file_limit();
-    let listeners = bind(config)?;
-    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-    let port = addresses.first().map_or(config.port, SocketAddr::port);
+    let mut bound = bind(config)?;
     let (console, printer) = if config.quiet {
         (None, None)
     } else {
         let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
         (Some(console), Some(thread))
     };
-    let shared = share(config, port, files, console.clone());
+    let shared = share(config, bound.port, files, console.clone());
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(system("watch for signals"))?;
     // It listens: whoever connects now waits in the backlog until the next lines are printed.
-    started(&first_lines(config, &addresses, port));
+    started(&first_lines(config, &bound));
     // The first worker accepts for all: a connection that stays with it changes no thread at all.
-    let mut listeners = Some(listeners);
+    let mut listeners = Some(std::mem::take(&mut bound.listeners));
     let workers: Vec<JoinHandle<()>> = (0..config.workers)
         .map(|n| worker::start(&shared, n, listeners.take().unwrap_or_default()))
         .collect::<io::Result<_>>()
@@ -189,13 +208,15 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
                 _ = terminate.recv() => {}
             }
         };
-        let mut sweep = tokio::time::interval(ROOM_EMPTY / 10);
+        let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 () = stop() => break,
                 _ = sweep.tick() => shared.hub.lock().sweep(shared.now()),
             }
         }
+        // Whoever looks for the socket from now on finds none, or that of the next server.
+        bound.files.clear();
         tokio::select! {
             () = stop() => Ok(Stopped::AtOnce),
             () = drain(&shared, workers) => Ok(Stopped::Drained),
@@ -231,43 +252,16 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
     let _late = tokio::time::timeout(SHUTDOWN.saturating_sub(LAST_READ), joined).await;
 }
 
-fn first_lines(config: &Config, addresses: &[SocketAddr], port: u16) -> Vec<String> {
+fn first_lines(config: &Config, bound: &Bound) -> Vec<String> {
     let lang = config.lang;
-    let where_: Vec<String> = addresses.iter().map(|a| listen::describe(*a)).collect();
     let reachable = if config.open { "server-who-open" } else { "server-who-loopback" };
+    let command = bound.try_this(config.only);
     vec![
         say(lang, "server-started", &[]),
-        say(lang, "server-where", &[("addresses", where_.join(", ").as_str().into())]),
+        say(lang, "server-where", &[("addresses", bound.describe().as_str().into())]),
         say(lang, reachable, &[]),
-        say(lang, "server-try", &[("port", port.into())]),
+        say(lang, "server-try", &[("command", command.as_str().into())]),
     ]
-}
-
-fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
-    let failed =
-        |error: io::Error, address: Option<IpAddr>, port: u16| match (error.kind(), address) {
-            (io::ErrorKind::AddrInUse, _) => {
-                StartError::PortUsed { port, holder: holder::of_port(port) }
-            }
-            (io::ErrorKind::PermissionDenied, _) => StartError::PortDenied { port },
-            (io::ErrorKind::AddrNotAvailable, Some(address)) => {
-                StartError::AddressUnknown { address, port }
-            }
-            _ => StartError::System { doing: "listen", source: error },
-        };
-    if config.hosts.is_empty() {
-        return Ok(vec![listen::bind_all(config.port).map_err(|e| failed(e, None, config.port))?]);
-    }
-    let mut port = config.port;
-    let mut listeners = Vec::new();
-    for &host in &config.hosts {
-        let listener = listen::bind(SocketAddr::new(host, port), false)
-            .map_err(|e| failed(e, Some(host), port))?;
-        // Several addresses share the port that the system chose for the first.
-        port = listener.local_addr().map_err(system("ask for the port"))?.port();
-        listeners.push(listener);
-    }
-    Ok(listeners)
 }
 
 /// A time of the wall clock in microseconds since 1970.
@@ -292,7 +286,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
     Arc::new(Shared {
         started: Instant::now(),
         began_us: unix_us(SystemTime::now()),
-        only: config.only.clone(),
+        only: config.only,
         http: Http::new(
             Guard {
                 allow_hosts: config.allow_hosts.clone(),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 use trappe_core::{
     encode::Look,
-    limits::{EXPIRY, SILENCE},
+    limits::{EXPIRY, HTTP_HEAD, SILENCE},
     reply::{self, Ending},
     room::{cursor::Cursor, listener::Item, view::View},
     words::say,
@@ -27,7 +27,7 @@ use super::{
     pump::{Pump, Slot},
     reader::Reader,
 };
-use crate::net::{address::Peer, sink::Sink};
+use crate::net::{address::Peer, listen::Listener, sink::Sink};
 
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
@@ -36,7 +36,7 @@ const MAIL_KEPT: usize = 4096;
 pub(super) fn start(
     shared: &Arc<Shared>,
     number: usize,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<Listener>,
 ) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -280,7 +280,9 @@ impl Worker {
         let entry = shared.lobby.tail.with(|log| (log.next(), log.position().seq + 1));
         let make = |slot| Arc::new(Conn::new(peer, now, worker, slot, refused, entry));
         let conn = self.pump.add(Sink::Stream(write), make);
-        self.silent.push_back((now + SILENCE, Arc::clone(&conn)));
+        // Where no lines are spoken nobody listens in silence: it is waited for as a request is.
+        let patience = if self.shared.only.lines { SILENCE } else { HTTP_HEAD };
+        self.silent.push_back((now + patience, Arc::clone(&conn)));
         self.reading += 1;
         if self.last_read || self.pump.closing {
             conn.advance(Stage::LastRead);
@@ -304,6 +306,8 @@ impl Worker {
             if conn.refused {
                 let refusal = self.shared.refusal(&conn);
                 self.refuse(&conn, refusal);
+            } else if !self.shared.only.lines {
+                self.refuse(&conn, Bytes::new());
             } else if self.shared.admit(&conn).is_err() {
                 self.shared.metrics.refused(Refused::Full);
                 let look = self.shared.defaults.look;

@@ -22,6 +22,8 @@ mod formats;
 mod framings;
 mod history;
 mod hostile;
+mod listen;
+mod metrics;
 mod remote;
 mod rooms;
 mod rude;
