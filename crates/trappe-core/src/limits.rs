@@ -186,8 +186,6 @@ pub const HTTP_TARGET_BYTES: usize = 8 << 10;
 pub const HTTP_HEAD: Duration = Duration::from_secs(10);
 /// How long an HTTP request may take in all, from its head to its answer's last byte.
 pub const HTTP_REQUEST: Duration = Duration::from_mins(1);
-/// HTTP requests that are under way at once.
-pub const HTTP_REQUESTS: usize = 256;
 /// Messages in one page of history over HTTP.
 pub const HTTP_HISTORY: usize = 1000;
 /// … and bytes, unless one message alone is longer.

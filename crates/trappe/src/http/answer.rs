@@ -51,6 +51,11 @@ impl Answer {
         self
     }
 
+    /// Bytes of the body.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// All fields of the answer to this request; an origin that was let in may read it.
     fn all_fields(&self, head: Option<&Head>) -> Vec<(&'static str, String)> {
         let mut fields = vec![
@@ -113,7 +118,6 @@ fn sentence_of(code: &'static str) -> &'static str {
         "method-not-allowed" => "http-method-not-allowed",
         "content-type" => "http-content-type",
         "too-slow" => "http-too-slow",
-        "busy" => "http-busy",
         "not-here" => "http-not-here",
         "upgrade-required" => "http-upgrade-required",
         "bad-upgrade" => "http-bad-upgrade",

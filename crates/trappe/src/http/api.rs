@@ -4,8 +4,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
 use trappe_core::{
     command::Lang,
     limits::{HTTP_HISTORY, HTTP_HISTORY_BYTES, IDEMPOTENCY_KEY_BYTES},
@@ -17,10 +16,11 @@ use trappe_core::{
 };
 
 use super::{
+    Body,
     answer::Answer,
     connect::{self, Place},
     guard::{self, Authority},
-    head::{Head, Length},
+    head::Head,
     metrics::{self, Form, Gauges},
     posted::Known,
     query::Query,
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     conn: &Conn,
     head: &Head,
     route: &Result<Route, Unrouted>,
-    body: Incoming,
+    body: Body<'_>,
 ) -> Answer {
     let lang = lang_of(head, shared.defaults.look.lang);
     let error = |status, code| Answer::error(lang, status, code);
@@ -112,7 +112,7 @@ async fn post(
     head: &Head,
     lang: Lang,
     room: &Name,
-    body: Incoming,
+    body: Body<'_>,
 ) -> Result<Answer, Answer> {
     let error = |status, code| Answer::error(lang, status, code);
     if !guard::may_change(head) {
@@ -124,18 +124,11 @@ async fn post(
     }
     let author = author(shared, head, lang)?;
     let most = shared.defaults.message_bytes;
-    let too_long = |code| {
-        shared.reject(conn);
-        Answer::refusal(413, code, &say(lang, code, &[("limit", most.into())]))
-    };
-    // Who announces too much is told before it has sent it.
-    if let Length::Bytes(bytes) = head.length
-        && bytes > most as u64
-    {
-        return Err(too_long("too-long"));
-    }
     let body = read(body, most).await.map_err(|code| match code {
-        "too-long" => too_long(code),
+        "too-long" => {
+            shared.reject(conn);
+            too_long(lang, most)
+        }
         code => error(400, code),
     })?;
     if body.is_empty() {
@@ -211,13 +204,24 @@ fn author(shared: &Shared, head: &Head, lang: Lang) -> Result<Author, Answer> {
     Ok(Author { number: 0, name: Some(name) })
 }
 
+/// A body of more than `most` bytes.
+pub(super) fn too_long(lang: Lang, most: usize) -> Answer {
+    Answer::refusal(413, "too-long", &say(lang, "too-long", &[("limit", most.into())]))
+}
+
 /// The whole body, if it isn't longer than `most`. An error's code otherwise.
-async fn read(body: Incoming, most: usize) -> Result<Bytes, &'static str> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err("too-long"),
-        Err(_) => Err("bad-body"),
+async fn read(mut body: Body<'_>, most: usize) -> Result<Bytes, &'static str> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.incoming.frame().await {
+        // Trailers say nothing that anybody asks for.
+        let Ok(data) = frame.map_err(|_| "bad-body")?.into_data() else { continue };
+        if whole.len() + data.len() > most {
+            return Err("too-long");
+        }
+        whole.extend_from_slice(&data);
+        body.load.set(whole.len());
     }
+    Ok(whole.into())
 }
 
 /// What was said in a room, a page of it.

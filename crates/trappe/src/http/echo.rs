@@ -45,6 +45,8 @@ pub(super) async fn serve(head: &Head, io: &mut Io) -> Result<(), Answer> {
 /// Queues bytes, a part at a time, as fast as they are read.
 async fn send(io: &Io, bytes: &[u8]) {
     for part in bytes.chunks(PRIVATE_BYTES) {
-        poll_fn(|cx| io.poll_send(cx, part)).await;
+        if poll_fn(|cx| io.poll_send(cx, part)).await.is_err() {
+            return;
+        }
     }
 }

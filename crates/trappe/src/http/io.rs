@@ -70,8 +70,11 @@ impl Io {
         super::read(&self.shared, &self.conn, &mut self.half, cx, READ_BYTES, take)
     }
 
-    /// Queues bytes as soon as there is room.
-    pub(super) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<()> {
+    /// Queues bytes as soon as there is room. Fails where this connection holds the most when all hold too much.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<()>> {
+        if self.conn.take_evicted() {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+        }
         if self.conn.is_full() {
             self.conn.set_waker(cx.waker());
             // It may have been written in between.
@@ -80,7 +83,7 @@ impl Io {
             }
         }
         voice::send(&self.shared, &self.conn, Item::Bytes(Bytes::copy_from_slice(bytes)));
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
     /// The longest message that `/echo` takes is the caller's; the rest of the connection is given back.
@@ -116,7 +119,7 @@ impl Write for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, bytes).map(|()| Ok(bytes.len()))
+        self.poll_send(cx, bytes).map_ok(|()| bytes.len())
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

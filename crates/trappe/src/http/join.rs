@@ -11,7 +11,13 @@ use trappe_core::{
     session::Session,
 };
 
-use super::{answer::Answer, api, head::Head, io::Io, query::Query};
+use super::{
+    answer::Answer,
+    api,
+    head::{Head, Length},
+    io::Io,
+    query::Query,
+};
 use crate::{
     net::ws,
     server::{
@@ -42,6 +48,10 @@ pub(super) fn accept(head: &Head, lang: trappe_core::command::Lang) -> Result<St
         return Err(Answer::error(lang, 426, "upgrade-required")
             .with("upgrade", "websocket")
             .with("sec-websocket-version", "13"));
+    }
+    // What is announced as a body is no frame: taken for one, it would be said in a room.
+    if head.length != Length::Zero {
+        return Err(Answer::error(lang, 400, "bad-upgrade"));
     }
     let key = head.header("sec-websocket-key").and_then(ws::accept_key);
     key.ok_or_else(|| Answer::error(lang, 400, "bad-upgrade"))
@@ -76,7 +86,9 @@ pub(super) fn websocket(
     let accept = accept(head, lang)?;
     let query = query(head)?;
     let offered: Vec<&str> = head.list("sec-websocket-protocol").map(str::trim).collect();
-    let chosen = SUBPROTOCOLS.iter().find(|(name, _)| offered.contains(name));
+    // The client lists them in its order of preference (RFC 6455 §4.1).
+    let known = |offer: &&str| SUBPROTOCOLS.iter().find(|(name, _)| name == offer);
+    let chosen = offered.iter().find_map(known);
     if chosen.is_none() && !offered.is_empty() {
         return Err(Answer::error(lang, 400, "bad-subprotocol"));
     }

@@ -25,19 +25,20 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use tokio::{net::tcp::OwnedReadHalf, time::timeout};
 use trappe_core::{
-    limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST, HTTP_REQUESTS},
+    limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST},
     room::listener::Item,
 };
 
 pub(crate) use self::guard::Guard;
 use self::{
-    head::{Head, Look},
+    head::{Head, Length, Look},
     io::Io,
     posted::Posted,
     route::Route,
@@ -58,8 +59,6 @@ pub(crate) struct Http {
     pub(crate) guard: Guard,
     /// Serves `/echo`, for test suites.
     pub(crate) echo: bool,
-    /// Requests that are being read or answered.
-    under_way: AtomicUsize,
     /// What was posted under an idempotency key lately.
     posted: Mutex<Posted>,
 }
@@ -103,11 +102,8 @@ impl Task {
 
     async fn request(&self, io: &mut Io) -> After {
         let http = &self.shared.http;
-        let _one = UnderWay::new(&http.under_way);
-        if http.under_way.load(Relaxed) > HTTP_REQUESTS {
-            return self.refuse(503, "busy", true);
-        }
-        let head = match timeout(HTTP_HEAD, read_head(io)).await {
+        let load = Held::new(&self.shared, &self.conn);
+        let head = match timeout(HTTP_HEAD, read_head(io, &load)).await {
             Ok(Some(Ok(head))) => head,
             Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code, true),
             // Nobody is left to be told.
@@ -117,19 +113,26 @@ impl Task {
         if let Err((status, code)) = self.check(&head) {
             return self.refuse(status, code, head.method != http::Method::HEAD);
         }
-        match Route::of(&head) {
+        let most = self.shared.defaults.message_bytes;
+        // Who announces too much is told before it has sent it.
+        if matches!(head.length, Length::Bytes(bytes) if bytes > most as u64)
+            && guard::may_change(&head)
+        {
+            self.shared.reject(&self.conn);
+            let lang = api::lang_of(&head, self.shared.defaults.look.lang);
+            return self.say(&api::too_long(lang, most), &head);
+        }
+        match Route::of(&head, http.echo) {
             Ok(Route::WebSocket) if route::is_get(&head) => {
                 match join::websocket(&self.shared, &self.conn, &head, io) {
                     Ok(after) => after,
                     Err(answer) => self.say(&answer, &head),
                 }
             }
-            Ok(Route::Echo) if http.echo && route::is_get(&head) => {
-                match echo::serve(&head, io).await {
-                    Ok(()) => After::End,
-                    Err(answer) => self.say(&answer, &head),
-                }
-            }
+            Ok(Route::Echo) if route::is_get(&head) => match echo::serve(&head, io).await {
+                Ok(()) => After::End,
+                Err(answer) => self.say(&answer, &head),
+            },
             Ok(Route::Events(room)) if head.method == http::Method::GET => {
                 match join::events(&self.shared, &self.conn, &head, &room) {
                     Ok(after) => after,
@@ -137,7 +140,7 @@ impl Task {
                 }
             }
             route => {
-                self.serve(io, &head, route).await;
+                self.serve(io, &head, route, &load).await;
                 After::End
             }
         }
@@ -164,10 +167,18 @@ impl Task {
     }
 
     /// One request and one answer, by hyper, which reads the body and writes the answer.
-    async fn serve(&self, io: &mut Io, head: &Head, route: Result<Route, route::Unrouted>) {
+    async fn serve(
+        &self,
+        io: &mut Io,
+        head: &Head,
+        route: Result<Route, route::Unrouted>,
+        load: &Held<'_>,
+    ) {
         let (shared, conn, route) = (&self.shared, &self.conn, &route);
         let service = service_fn(async |request: hyper::Request<Incoming>| {
-            let answer = api::answer(shared, conn, head, route, request.into_body()).await;
+            let body = Body { incoming: request.into_body(), load };
+            let answer = api::answer(shared, conn, head, route, body).await;
+            load.set(answer.len());
             shared.metrics.answered(answer.status);
             Ok::<_, Infallible>(answer.into_response(head))
         });
@@ -219,24 +230,33 @@ impl Drop for Task {
     }
 }
 
-/// Counts a request for as long as it lives.
-struct UnderWay<'a>(&'a AtomicUsize);
+/// What a request holds in memory: it counts in the pool of unfinished bytes for as long as it lives.
+struct Held<'a> {
+    shared: &'a Shared,
+    conn: &'a Arc<Conn>,
+    bytes: AtomicUsize,
+}
 
-impl UnderWay<'_> {
-    fn new(count: &AtomicUsize) -> UnderWay<'_> {
-        count.fetch_add(1, Relaxed);
-        UnderWay(count)
+impl<'a> Held<'a> {
+    fn new(shared: &'a Shared, conn: &'a Arc<Conn>) -> Held<'a> {
+        Held { shared, conn, bytes: AtomicUsize::new(0) }
+    }
+
+    fn set(&self, bytes: usize) {
+        let mut known = self.bytes.load(Relaxed);
+        self.shared.pool.update(self.conn, &mut known, bytes);
+        self.bytes.store(known, Relaxed);
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.set(0);
     }
 }
 
 /// Reads until the head is whole, or can't become one. None: the stream ended before.
-async fn read_head(io: &mut Io) -> Option<Result<Head, head::Bad>> {
+async fn read_head(io: &mut Io, load: &Held<'_>) -> Option<Result<Head, head::Bad>> {
     loop {
         match head::look(io.bytes()) {
             Look::Whole(head, len) => {
@@ -249,23 +269,33 @@ async fn read_head(io: &mut Io) -> Option<Result<Head, head::Bad>> {
         if !poll_fn(|cx| io.fill(cx)).await {
             return None;
         }
+        load.set(io.bytes().len());
     }
 }
 
-/// One read of a connection that is being stopped is its end.
+/// The body of a request.
+struct Body<'a> {
+    incoming: Incoming,
+    load: &'a Held<'a>,
+}
+
+/// One read. That of a connection which is being stopped, or which holds the most when all hold too much, is its end.
 fn read(
     shared: &Shared,
     conn: &Conn,
     half: &mut OwnedReadHalf,
-    cx: &mut std::task::Context<'_>,
+    cx: &mut Context<'_>,
     most: usize,
     take: impl FnOnce(&[u8]),
-) -> std::task::Poll<bool> {
+) -> Poll<bool> {
     conn.set_waker(cx.waker());
     let count = |bytes: &[u8]| {
         shared.metrics.worker(conn.worker).bytes_in(bytes.len() as u64);
         take(bytes);
     };
+    if conn.take_evicted() {
+        return Poll::Ready(false);
+    }
     let read = reader::read(half, cx, most, count);
-    if read.is_pending() && conn.is_ending() { std::task::Poll::Ready(false) } else { read }
+    if read.is_pending() && conn.is_ending() { Poll::Ready(false) } else { read }
 }

@@ -42,14 +42,14 @@ pub(super) enum Unrouted {
 }
 
 impl Route {
-    /// The route of a request, if its method is one that the route takes.
-    pub(super) fn of(head: &Head) -> Result<Route, Unrouted> {
+    /// The route of a request, if its method is one that the route takes. `echo`: there is that route too.
+    pub(super) fn of(head: &Head, echo: bool) -> Result<Route, Unrouted> {
         let room = |name: &str| Name::parse(name).map_err(|_| Unrouted::BadRoom);
         let route = match head.target.route()[..] {
             [] if head.method == Method::OPTIONS => Route::Hub,
             [""] => Route::Root,
             ["ws"] => Route::WebSocket,
-            ["echo"] => Route::Echo,
+            ["echo"] if echo => Route::Echo,
             ["rooms", name, "messages"] => Route::Messages(room(name)?),
             ["rooms", name, "events"] => Route::Events(room(name)?),
             ["metrics"] => Route::Metrics,

@@ -1,6 +1,7 @@
 //! Sockets: listening, looking at first bytes, refusing, and writing.
 
 pub(crate) mod address;
+pub(crate) mod alive;
 pub(crate) mod holder;
 pub(crate) mod listen;
 pub(crate) mod refusal;

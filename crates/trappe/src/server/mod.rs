@@ -12,7 +12,7 @@ mod ending;
 pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod moves;
-mod pool;
+pub(crate) mod pool;
 mod pump;
 pub(crate) mod reader;
 pub(crate) mod room;
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     pub(crate) hub: sync::Mutex<Members>,
     lobby: Arc<Room>,
     pub(crate) posts: Posts,
-    pool: Pool,
+    pub(crate) pool: Pool,
     pub(crate) defaults: Defaults,
     /// What is spoken on the listeners.
     pub(crate) only: Only,

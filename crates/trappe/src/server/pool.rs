@@ -1,4 +1,5 @@
-//! All unfinished bytes of all connections share one bound; the largest goes first (PROTOCOL §2, rule 5).
+//! All unfinished bytes of all connections share one bound; the largest goes first (PROTOCOL §2, rule 5). What an HTTP
+//! request holds counts with them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,22 +14,23 @@ const STEP: usize = 4096;
 #[derive(Debug, Default)]
 struct Inner {
     total: usize,
-    by_size: BTreeMap<(usize, u64), Arc<Conn>>,
+    /// By bytes, and by where the connection is in memory: some have no number.
+    by_size: BTreeMap<(usize, usize), Arc<Conn>>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Inner>);
+pub(crate) struct Pool(Mutex<Inner>);
 
 impl Pool {
     /// A connection holds `now` bytes of an unfinished message; `known` is what the pool knew of it, and knows from now on.
-    pub(super) fn update(&self, conn: &Arc<Conn>, known: &mut usize, now: usize) {
+    pub(crate) fn update(&self, conn: &Arc<Conn>, known: &mut usize, now: usize) {
         let now = now / STEP * STEP;
         if now == *known {
             return;
         }
         let mut pool = self.0.lock();
-        let key = |bytes: usize| (bytes, conn.number());
+        let key = |bytes: usize| (bytes, Arc::as_ptr(conn).addr());
         pool.by_size.remove(&key(*known));
         pool.total = pool.total + now - *known;
         *known = now;

@@ -19,6 +19,7 @@ use super::{
     voice::{Verdict, Voice},
 };
 use crate::net::{
+    alive::{Alive, Check},
     sniff,
     ws::{Incoming, WebSocket, close_frame, code},
 };
@@ -26,10 +27,7 @@ use crate::net::{
 /// A WebSocket peer: its frames, and its signs of life.
 struct Socket {
     frames: WebSocket,
-    /// When something was last heard from it.
-    heard: Duration,
-    /// How often it has been asked for a sign of life since.
-    asked: u32,
+    alive: Alive,
 }
 
 /// What a client's bytes are.
@@ -66,7 +64,7 @@ impl Talk {
     pub(crate) fn websocket(shared: &Shared, voice: Voice) -> Talk {
         let now = shared.now();
         let frames = WebSocket::new(shared.defaults.message_bytes);
-        let input = Input::WebSocket(Box::new(Socket { frames, heard: now, asked: 0 }));
+        let input = Input::WebSocket(Box::new(Socket { frames, alive: Alive::new(now) }));
         let mut timer = Timer::default();
         timer.set(now, Some(now + if voice.waits { TAKE_OVER } else { PING }));
         Talk { input, voice, timer, rest: Vec::new(), held: 0 }
@@ -93,8 +91,7 @@ impl Talk {
                 }
             }
             Input::WebSocket(socket) => {
-                socket.heard = now;
-                socket.asked = 0;
+                socket.alive.heard(now);
             }
         }
         self.carry_out(shared, conn, now, data)
@@ -178,16 +175,16 @@ impl Talk {
                 if self.voice.waits {
                     moves::enter_lobby(shared, conn, &mut self.voice);
                 }
-                let silent = now.saturating_sub(socket.heard);
-                if silent < PING * (socket.asked + 1) {
-                    Verdict::GoOn
-                } else if socket.asked < 2 {
-                    socket.asked += 1;
-                    ws::frame(&mut self.voice.out, Opcode::Ping, b"");
-                    Verdict::GoOn
-                } else {
-                    self.voice.depart(shared, conn, None, Bytes::new());
-                    Verdict::Quit
+                match socket.alive.check(now) {
+                    Check::Wait(_) => Verdict::GoOn,
+                    Check::Ask => {
+                        ws::frame(&mut self.voice.out, Opcode::Ping, b"");
+                        Verdict::GoOn
+                    }
+                    Check::Gone => {
+                        self.voice.depart(shared, conn, None, Bytes::new());
+                        Verdict::Quit
+                    }
                 }
             }
         };
@@ -262,8 +259,7 @@ impl Talk {
             Input::WebSocket(socket) => {
                 // One that is set goes off in time; who was heard meanwhile is then left in peace.
                 if !self.timer.is_set() {
-                    let due = socket.heard + PING * (socket.asked + 1);
-                    self.timer.set(now, Some(due.max(now)));
+                    self.timer.set(now, Some(socket.alive.due().max(now)));
                 }
                 socket.frames.held()
             }
