@@ -54,6 +54,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
         for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
             command.env_remove(name);
         }
+        command.env("PATH", packages::path(workspace));
         if options.ci {
             command.env("CI", "true");
         }
@@ -61,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
     };
 
     step("packages", &|| {
-        let packages = packages::ensure(options.install);
+        let packages = packages::ensure(workspace, options.install);
         let tally = match packages.missing.len() {
             0 => Tally::one(true),
             count if options.ci => Tally { failed: count, ..Tally::default() },

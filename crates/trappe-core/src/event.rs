@@ -111,7 +111,7 @@ pub enum Event<'a> {
         /// `slow`: the member read too slowly; `forgotten`: they are no longer kept; `epoch`: the position asked for
         /// is of another life of the room.
         cause: &'static str,
-        /// Before the oldest message that is still kept.
+        /// The oldest message that is still kept: the first that comes after this gap.
         oldest: Option<Position>,
         /// See the module.
         id: Option<u64>,

@@ -136,6 +136,12 @@ pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// A connection that says nothing becomes a member after this long (PROTOCOL §1).
 pub const SILENCE: Duration = Duration::from_millis(200);
+/// Who comes within this time of a browser's request from the same address, and says nothing, may be of that browser …
+pub const AHEAD: Duration = Duration::from_secs(1);
+/// … and becomes a member after this long only.
+pub const SILENCE_AHEAD: Duration = Duration::from_secs(10);
+/// From how many addresses the requests of browsers are remembered for that.
+pub const BROWSERS: usize = 1024;
 /// How long first bytes may stay the beginning of another protocol (PROTOCOL §1).
 pub const SNIFF: Duration = Duration::from_secs(1);
 /// The longest first line that is held as a possible HTTP request line.

@@ -28,6 +28,12 @@ pub struct To {
 }
 
 impl To {
+    /// To a member that has asked for nothing.
+    #[must_use]
+    pub fn unasked(look: Look) -> To {
+        To { look, op: None, id: None }
+    }
+
     /// What was asked for could not be done.
     pub fn error(self, out: &mut Vec<u8>, code: &str, sentence: &str) {
         if !self.look.is_json() {
@@ -141,6 +147,8 @@ impl To {
         if let Some(room) = room {
             let sentence = say(lang, "not-in-room", &[("room", room.as_str().into())]);
             self.error(out, "not-in-room", &sentence);
+        } else if count == 0 {
+            self.error(out, "which-room", &say(lang, "nowhere", &[]));
         } else {
             let sentence = say(lang, "which-room", &[("count", count.into())]);
             self.error(out, "which-room", &sentence);
@@ -227,7 +235,10 @@ pub(crate) fn bad_op(look: Look, out: &mut Vec<u8>, bad: &BadOp) {
         op: bad.op.as_deref(),
         id: bad.id,
         at: bad.at,
-        field: bad.field,
+        field: match &bad.why {
+            WhyBad::DuplicateKey { key } => Some(key),
+            _ => bad.field,
+        },
         room: None,
     };
     look.event(out, &event);
@@ -269,11 +280,12 @@ impl Ending {
 
 /// What a member is written last, and how its connection is closed where that can be said (RFC 6455 §7.4.1).
 #[must_use]
-pub fn farewell(look: Look, ending: Ending, sentence: &str, rooms: &[(&str, Position)]) -> Vec<u8> {
+pub fn farewell(to: To, ending: Ending, sentence: &str, rooms: &[(&str, Position)]) -> Vec<u8> {
+    let look = to.look;
     let mut out = Vec::new();
     if look.is_json() {
         let text = (!sentence.is_empty()).then_some(sentence);
-        look.event(&mut out, &Event::Bye { reason: ending.as_str(), text, rooms, id: None });
+        look.event(&mut out, &Event::Bye { reason: ending.as_str(), text, rooms, id: to.id });
     } else if ending == Ending::Quit {
         look.notice(&mut out, sentence);
     }

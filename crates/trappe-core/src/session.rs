@@ -231,7 +231,16 @@ impl Session {
     }
 
     fn not_an_op<'a>(&self, out: &mut Vec<u8>) -> Step<'a> {
-        self.look.error(out, "not-an-op", &say(self.look.lang, "not-an-op", &[]));
+        let event = Event::Error {
+            code: "not-an-op",
+            text: &say(self.look.lang, "not-an-op", &[]),
+            op: None,
+            id: None,
+            at: Some(0),
+            field: None,
+            room: None,
+        };
+        self.look.event(out, &event);
         Step::Nothing
     }
 
@@ -346,6 +355,11 @@ impl Session {
             ("position", position.as_str().into()),
         ];
         self.look.notice(out, &say(self.look.lang, "welcome", &args));
+    }
+
+    /// The member was announced before, over another connection, or has gone since.
+    pub fn set_greeted(&mut self, greeted: bool) {
+        self.greeted = greeted;
     }
 
     /// Whether the member has been welcomed, and so been announced to the room.

@@ -139,6 +139,13 @@ impl Look {
         })
     }
 
+    /// Whether what it is written is lines: an empty one more says nothing.
+    #[must_use]
+    pub fn is_lines(self) -> bool {
+        let in_lines = matches!(self.framing, Framing::Auto | Framing::Line);
+        self.wire == Wire::Stream && (self.format != Format::Raw || in_lines)
+    }
+
     /// Whether the member is told things as events, not as sentences.
     #[must_use]
     pub fn is_json(self) -> bool {

@@ -100,7 +100,7 @@ struct Private<A> {
     items: VecDeque<Item<A>>,
     /// Under way, before the items.
     replay: Option<Replay>,
-    /// What the member said in rooms that it has yet to enter, as [`Listener::spoke`] was told.
+    /// What the member said while it may yet have to enter the room, as [`Listener::spoke`] was told.
     early: Vec<(u32, u64)>,
     /// What is written after everything else.
     farewell: Bytes,
@@ -224,7 +224,9 @@ impl<A> Listener<A> {
     pub fn spoke(&mut self, room: u32, until: u64) {
         if let Some(cursor) = self.cursor_in(room) {
             cursor.spoke(until);
-        } else if let Some(private) = &mut self.private {
+        }
+        // It may be about to enter that room, perhaps anew.
+        if let Some(private) = &mut self.private {
             private.early.retain(|(other, _)| *other != room);
             private.early.push((room, until));
         }
@@ -513,6 +515,25 @@ impl<A> Listener<A> {
             self.reached(i, at);
         }
         messages
+    }
+
+    /// Puts bytes before everything that is due.
+    pub fn prepend(&mut self, bytes: &[u8]) {
+        let half = [bytes, self.half()].concat();
+        self.half = Some(Box::new(half.into()));
+    }
+
+    /// What would be written next begins with these bytes.
+    pub fn beginning<'a>(&'a self, next: &Next<A>, views: &'a impl Views) -> &'a [u8] {
+        match *next {
+            Next::Half => self.half(),
+            Next::Records(i) => {
+                let view = views.view(self.cursor(i).room());
+                let run = view.and_then(|view| self.runs(i, view).next());
+                run.map_or(&[], |run| run.bytes)
+            }
+            _ => &[],
+        }
     }
 
     /// `n` bytes of the half-written rest have been written.

@@ -172,6 +172,7 @@ bad-field = the field "{ $field }" won't do; expected: { $wanted ->
    *[lang] fr or en
     }
 which-room = say which room is meant, with "room"; you are in { $count }
+nowhere = you are in no room; go into one first, with join
 not-in-room = you are not in { $room }; go there first, with join
 too-many-rooms = { $limit } rooms at once at most; leave one first
 stale-id = id { $id } is too old: nobody knows any more whether it was said, and it isn't said a second time; go on with a greater id
@@ -205,6 +206,9 @@ http-bad-body = the body of the request is incomplete or badly cut
 http-empty = an empty message says nothing; it isn't sent
 http-idempotency-key = an Idempotency-Key has 255 bytes at most
 http-idempotency-mismatch = something else was said under this Idempotency-Key; take a new one
+http-bad-query = the query is badly encoded: % is followed by two hexadecimal digits, and all of it gives UTF-8
+http-twice = the parameter { $key } is given twice
+http-bad-limit = limit: a number from 1 on is expected
 http-bad-last-event-id = Last-Event-ID is no position (EPOCH@SEQ)
 
 ## Ready-made clients (/connect)
@@ -253,7 +257,7 @@ help-who = tells who is here
 help-rooms = lists the rooms
 help-history = gives the last messages again (10 without a number)
 help-resume = gives all that follows a position again
-help-format = chooses what you receive: text for eyes, raw for programs
+help-format = chooses what you receive: text for eyes, raw or json for programs
 help-framing = chooses where a message ends: auto, line, chunk, len32, nul
 help-lang = chooses the language of the sentences
 help-echo = makes your own messages come back, or not

@@ -173,6 +173,7 @@ bad-field = le champ « { $field } » ne convient pas ; attendu : { $wanted ->
    *[lang] fr ou en
     }
 which-room = dites de quel salon il s'agit, avec "room" ; vous êtes dans { $count }
+nowhere = vous n'êtes dans aucun salon ; entrez d'abord dans l'un d'eux, avec join
 not-in-room = vous n'êtes pas dans { $room } ; entrez-y d'abord, avec join
 too-many-rooms = { $limit } salons à la fois au plus ; quittez-en un d'abord
 stale-id = l'id { $id } est trop ancien : on ne sait plus s'il a été dit, et il ne l'est pas une seconde fois ; continuez par un id plus grand
@@ -206,6 +207,9 @@ http-bad-body = le corps de la requête est incomplet ou mal découpé
 http-empty = un message vide ne dit rien ; il n'est pas envoyé
 http-idempotency-key = une clé Idempotency-Key a 255 octets au plus
 http-idempotency-mismatch = autre chose a été dit avec cette clé Idempotency-Key ; prenez-en une nouvelle
+http-bad-query = la requête est mal codée : après % viennent deux chiffres hexadécimaux, et le tout est de l'UTF-8
+http-twice = le paramètre { $key } est donné deux fois
+http-bad-limit = limit : un nombre à partir de 1 est attendu
 http-bad-last-event-id = Last-Event-ID n'est pas une position (EPOCH@SEQ)
 
 ## Ready-made clients (/connect)
@@ -254,7 +258,7 @@ help-who = dit qui est là
 help-rooms = liste les salons
 help-history = redonne les derniers messages (10 sans nombre)
 help-resume = redonne tout ce qui suit une position
-help-format = choisit ce qu'on reçoit : text pour les yeux, raw pour les programmes
+help-format = choisit ce que l'on reçoit : text pour les yeux, raw ou json pour les programmes
 help-framing = choisit où un message finit : auto, line, chunk, len32, nul
 help-lang = choisit la langue des phrases
 help-echo = fait revenir ses propres messages, ou non

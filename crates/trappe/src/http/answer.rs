@@ -61,7 +61,11 @@ impl Answer {
         let mut fields = vec![
             ("x-content-type-options", "nosniff".to_owned()),
             ("cache-control", "no-store".to_owned()),
-            ("content-security-policy", "default-src 'none'; style-src 'self'".to_owned()),
+            // A page may talk to its own hub, also by what is pasted into its console.
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'self'; connect-src 'self'".to_owned(),
+            ),
         ];
         if !self.content_type.is_empty() {
             fields.push(("content-type", self.content_type.to_owned()));

@@ -20,7 +20,7 @@ use super::{
     answer::Answer,
     connect::{self, Place},
     guard::{self, Authority},
-    head::Head,
+    head::{Head, Length},
     metrics::{self, Form, Gauges},
     posted::Known,
     query::Query,
@@ -124,7 +124,10 @@ async fn post(
     }
     let author = author(shared, head, lang)?;
     let most = shared.defaults.message_bytes;
-    let body = read(body, most).await.map_err(|code| match code {
+    // Who announces too much is told before it has sent it.
+    let announced = matches!(head.length, Length::Bytes(bytes) if bytes > most as u64);
+    let body = if announced { Err("too-long") } else { read(body, most).await };
+    let body = body.map_err(|code| match code {
         "too-long" => {
             shared.reject(conn);
             too_long(lang, most)
@@ -228,7 +231,7 @@ async fn read(mut body: Body<'_>, most: usize) -> Result<Bytes, &'static str> {
 fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
     let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
         Ok(query) => query,
-        Err(bad) => return Answer::refusal(400, bad.code(), &bad.to_string()),
+        Err(bad) => return Answer::refusal(400, bad.code(), &bad.sentence(lang)),
     };
     let Some((_, name, room)) = shared.hub.lock().room_named(name.as_str()) else {
         let text = say(lang, "no-such-room", &[("room", name.as_str().into())]);
@@ -255,7 +258,7 @@ fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
 fn clients(shared: &Shared, head: &Head, lang: Lang, file: Option<&str>) -> Answer {
     let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
         Ok(query) => query,
-        Err(bad) => return Answer::refusal(400, bad.code(), &bad.to_string()),
+        Err(bad) => return Answer::refusal(400, bad.code(), &bad.sentence(lang)),
     };
     let authority = head.host.as_deref().and_then(Authority::parse);
     let host = authority.as_ref().map_or_else(|| "localhost".to_owned(), |a| a.host.to_string());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trappe_core::{
-    command::{At, Format},
+    command::{At, Format, Lang},
     encode::{Look, Wire},
     name::Name,
     reply,
@@ -33,7 +33,7 @@ const SUBPROTOCOLS: [(&str, Format); 3] = [
 ];
 
 /// Checks the opening handshake of a WebSocket (RFC 6455 §4.2.1). Gives back the value of `Sec-WebSocket-Accept`.
-pub(super) fn accept(head: &Head, lang: trappe_core::command::Lang) -> Result<String, Answer> {
+pub(super) fn accept(head: &Head, lang: Lang) -> Result<String, Answer> {
     if head.version != http::Version::HTTP_11 {
         return Err(Answer::error(lang, 426, "upgrade-required").with("upgrade", "websocket"));
     }
@@ -84,7 +84,7 @@ pub(super) fn websocket(
         return Err(Answer::error(lang, 403, "not-here"));
     }
     let accept = accept(head, lang)?;
-    let query = query(head)?;
+    let query = query(head, lang)?;
     let offered: Vec<&str> = head.list("sec-websocket-protocol").map(str::trim).collect();
     // The client lists them in its order of preference (RFC 6455 §4.1).
     let known = |offer: &&str| SUBPROTOCOLS.iter().find(|(name, _)| name == offer);
@@ -120,7 +120,7 @@ pub(super) fn events(
     if !shared.only.http {
         return Err(Answer::error(lang, 403, "not-here"));
     }
-    let query = query(head)?;
+    let query = query(head, lang)?;
     // What a browser says when it comes back is nearer than what stood in the URL at first.
     let after = match head.header("last-event-id").filter(|id| !id.is_empty()) {
         None => query.after,
@@ -141,16 +141,17 @@ pub(super) fn events(
         reply.push_str(origin);
         reply.push_str("\r\nvary: Origin\r\n");
     }
-    reply.push_str("\r\n");
+    // A comment first: whoever waits for a first byte sees that it works.
+    reply.push_str("\r\n:\n\n");
     let mut voice = arrive(shared, conn, Transport::Events, look, reply.into_bytes(), lang)?;
     moves::enter(shared, conn, &mut voice, room, after);
     voice.flush(shared, conn);
     Ok(After::Listen(voice))
 }
 
-fn query(head: &Head) -> Result<Query, Answer> {
+fn query(head: &Head, lang: Lang) -> Result<Query, Answer> {
     Query::parse(head.target.query.as_deref().unwrap_or_default())
-        .map_err(|bad| Answer::refusal(400, bad.code(), &bad.to_string()))
+        .map_err(|bad| Answer::refusal(400, bad.code(), &bad.sentence(lang)))
 }
 
 /// The connection becomes a member, in no room yet; `reply` is the first thing that is written to it.
@@ -160,7 +161,7 @@ fn arrive(
     transport: Transport,
     look: Look,
     reply: Vec<u8>,
-    lang: trappe_core::command::Lang,
+    lang: Lang,
 ) -> Result<Voice, Answer> {
     conn.set_transport(transport);
     if let Err(why) = shared.arrive(conn) {

@@ -110,17 +110,17 @@ impl Task {
             Ok(None) => return After::End,
             Err(_late) => return self.refuse(408, "too-slow", true),
         };
+        let browser = head.header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
+        if let Some(from) = self.conn.peer.ip().filter(|_| browser) {
+            self.shared.browsers.asked(self.shared.now(), from);
+        }
         if let Err((status, code)) = self.check(&head) {
             return self.refuse(status, code, head.method != http::Method::HEAD);
         }
-        let most = self.shared.defaults.message_bytes;
-        // Who announces too much is told before it has sent it.
-        if matches!(head.length, Length::Bytes(bytes) if bytes > most as u64)
-            && guard::may_change(&head)
-        {
-            self.shared.reject(&self.conn);
+        // hyper has no number for such a length, and would speak of the head.
+        if matches!(head.length, Length::Bytes(bytes) if bytes > u64::MAX / 2) {
             let lang = api::lang_of(&head, self.shared.defaults.look.lang);
-            return self.say(&api::too_long(lang, most), &head);
+            return self.say(&api::too_long(lang, self.shared.defaults.message_bytes), &head);
         }
         match Route::of(&head, http.echo) {
             Ok(Route::WebSocket) if route::is_get(&head) => {

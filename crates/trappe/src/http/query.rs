@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use thiserror::Error;
 use trappe_core::{
-    command::{At, ValueError},
+    command::{At, Lang, ValueError},
     name::{Name, NameError},
+    reply,
+    words::say,
 };
 
 /// The parameters that a route may ask for. Each route takes those that mean something to it.
@@ -24,28 +25,32 @@ pub(crate) struct Query {
 }
 
 /// Why a query is refused; always a 400.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BadQuery {
     /// `%` without two hexadecimal digits, or what it stands for isn't UTF-8.
-    #[error(
-        "the query is not well encoded: % is followed by two hexadecimal digits, and gives UTF-8"
-    )]
     Encoding,
     /// A parameter that means something stands there twice; whichever was meant, the other wasn't.
-    #[error("{0} is given twice")]
     Twice(&'static str),
     /// `room` is no name.
-    #[error("room: {0}")]
     Room(NameError),
     /// `after` is no position.
-    #[error("after: {0}")]
     After(ValueError),
     /// `limit` is no number from 1 on.
-    #[error("limit: a number from 1 on is expected")]
     Limit,
 }
 
 impl BadQuery {
+    /// What is wrong, in words.
+    pub(crate) fn sentence(&self, lang: Lang) -> String {
+        match self {
+            Self::Encoding => say(lang, "http-bad-query", &[]),
+            Self::Twice(key) => say(lang, "http-twice", &[("key", (*key).into())]),
+            Self::Room(why) => reply::bad_name(lang, why),
+            Self::After(why) => say(lang, "bad-position", &[("given", why.given.as_ref().into())]),
+            Self::Limit => say(lang, "http-bad-limit", &[]),
+        }
+    }
+
     /// The stable code of the error.
     pub(crate) fn code(&self) -> &'static str {
         match self {

@@ -119,6 +119,19 @@ pub(crate) fn is_request(line: &[u8]) -> bool {
     http(line) == Guess::Http || (is_suspect(line) && line.len() > trappe_core::limits::SNIFF_BYTES)
 }
 
+/// Empty lines that keep what follows them from being an answer of HTTP.
+pub(crate) const NO_RESPONSE: &[u8] = b"\n\n\n\n\n";
+
+/// Whether the first bytes to a silent peer could pass for an answer of HTTP: browsers overlook up to four bytes before
+/// `HTTP` (Chromium 156: shown by a test), and what they read so they take for the word of the hub.
+pub(crate) fn is_response(bytes: &[u8]) -> bool {
+    (0..NO_RESPONSE.len()).any(|offset| {
+        let rest = bytes.get(offset..).unwrap_or_default();
+        let len = rest.len().min(4);
+        len > 0 && rest[..len].eq_ignore_ascii_case(&b"HTTP"[..len])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +166,19 @@ mod tests {
         ];
         for (bytes, want) in table {
             assert_eq!(guess(bytes), want, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_a_browser_would_take_for_an_answer_is_known() {
+        for forged in
+            ["HTTP/1.1 200 OK", "<b> http/1.0 200", "\0\0\0\x20HTTP/1.1", "HT", "a\nHTTP/1.1 2"]
+        {
+            assert!(is_response(forged.as_bytes()), "{forged}");
+        }
+        for said in ["<ab> HTTP/1.1 200", "bonjour", "", "h\n", "* HTTQ", "\n\n\n\n\nHTTP/1.1 200"]
+        {
+            assert!(!is_response(said.as_bytes()), "{said}");
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     pub(crate) rejected: AtomicU32,
     /// For each room in which it is behind, the log index that it had got to when it was last looked at.
     behind: Mutex<Option<Behind>>,
+    /// A byte has come from it.
+    heard: AtomicBool,
     /// A byte has been written to it.
     wrote: AtomicBool,
     /// What it speaks: a [`Transport`].
@@ -91,6 +93,7 @@ impl Conn {
             missed: AtomicU64::new(0),
             rejected: AtomicU32::new(0),
             behind: Mutex::new(None),
+            heard: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
             transport: AtomicU8::new(match peer {
                 Peer::Ip(_) => Transport::Tcp,
@@ -115,6 +118,15 @@ impl Conn {
     /// It speaks something else than its socket's first language.
     pub(crate) fn set_transport(&self, transport: Transport) {
         self.transport.store(transport as u8, Relaxed);
+    }
+
+    /// Whether a byte has come from it.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
+    pub(crate) fn set_heard(&self) {
+        self.heard.store(true, Relaxed);
     }
 
     /// Whether a byte was written to it. Only its own worker's tasks get an answer that stays true.

@@ -81,7 +81,7 @@ fn quit(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, word: &str) {
     let look = voice.session.look();
     let shown: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
     let sentence = say(look.lang, "goodbye", &[("position", (&shown.join(", ")).into())]);
-    let farewell = reply::farewell(look, Ending::Quit, &sentence, &positions);
+    let farewell = reply::farewell(voice.session.to(), Ending::Quit, &sentence, &positions);
     let word: String = word.chars().take(LAST_WORD_CHARS).collect();
     let word = (!word.is_empty()).then_some(&*word);
     voice.depart(shared, conn, word, farewell.into());

@@ -5,6 +5,7 @@
 //! workers share.
 
 mod accept;
+mod ahead;
 pub(crate) mod conn;
 mod console;
 mod desk;
@@ -53,6 +54,7 @@ use trappe_core::{
 
 pub use self::start::{Config, StartError, Stopped, run};
 use self::{
+    ahead::Browsers,
     conn::Conn,
     mail::{Defaults, Mail},
     metrics::{Metrics, Refused},
@@ -97,6 +99,7 @@ pub(crate) struct Shared {
     /// What is particular to HTTP.
     pub(crate) http: Http,
     pub(crate) metrics: Metrics,
+    pub(crate) browsers: Browsers,
     /// Anybody may speak, not only this machine.
     pub(crate) open: bool,
     notices: bool,

@@ -1,6 +1,9 @@
 //! Where members go: into rooms, out of them, and back into the place of an earlier connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use trappe_core::{
     command::At,
@@ -120,6 +123,18 @@ fn add(
     now: Duration,
     name: &Name,
 ) -> Option<Joined<Arc<Room>>> {
+    add_unless(shared, conn, voice, now, name, |_| false)
+}
+
+/// The same; the room isn't told where the member `was_there` already.
+fn add_unless(
+    shared: &Shared,
+    conn: &Arc<Conn>,
+    voice: &mut Voice,
+    now: Duration,
+    name: &Name,
+    was_there: impl Fn(&Arc<Room>) -> bool,
+) -> Option<Joined<Arc<Room>>> {
     let joined = shared.as_holder(conn, |hub| {
         let joined = hub.join(conn.number(), name, |id| shared.make_room(id, name.clone()))?;
         let arrives = shared.announces(hub, joined.id);
@@ -128,7 +143,8 @@ fn add(
     match joined {
         Ok((joined, arrives)) => {
             if joined.is_new {
-                sit_down(shared, conn, voice, now, &joined.room, arrives);
+                let announced = arrives && !was_there(&joined.room);
+                sit_down(shared, conn, voice, now, &joined.room, announced);
             }
             Some(joined)
         }
@@ -198,6 +214,17 @@ pub(super) fn enter_lobby(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice) 
 
 /// Tells a JSON member who it is, and by which token it may come back. `resumed`: it has come back.
 pub(crate) fn introduce(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, resumed: bool) {
+    introduce_from(shared, conn, voice, resumed, &[]);
+}
+
+/// The same, where some rooms are entered at a position: until what came after it is given, the member stands there.
+fn introduce_from(
+    shared: &Shared,
+    conn: &Arc<Conn>,
+    voice: &mut Voice,
+    resumed: bool,
+    after: &[(u32, At)],
+) {
     let identity = voice.identity.get_or_insert_with(|| {
         let identity = Identity::new();
         let (token, state) = (identity.token.clone(), Arc::clone(&identity));
@@ -205,8 +232,12 @@ pub(crate) fn introduce(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, re
         identity
     });
     let token = identity.token.clone();
+    let stands = |room: &Arc<Room>| match after.iter().find(|(id, _)| *id == room.id) {
+        None => room.position(),
+        Some((_, at)) => Position { epoch: at.epoch.unwrap_or(room.life.epoch), seq: at.seq },
+    };
     let rooms: Vec<(Name, Position)> =
-        voice.seats.iter().map(|s| (s.room.name().clone(), s.room.position())).collect();
+        voice.rooms().map(|room| (room.name().clone(), stands(room))).collect();
     let rooms: Vec<(&str, Position)> = rooms.iter().map(|(n, p)| (n.as_str(), *p)).collect();
     let name = voice.author().to_string();
     voice.event(&Event::Hello {
@@ -228,7 +259,7 @@ pub(super) fn hello(
     token: Option<&str>,
     rooms: Option<Vec<(Name, Option<At>)>>,
 ) {
-    let is_back = token.is_some_and(|token| take_over(shared, conn, voice, now, token));
+    let old = token.and_then(|token| take_over(shared, conn, voice, now, token));
     voice.waits = false;
     let lobby = shared.lobby().name();
     let wanted = match rooms {
@@ -248,31 +279,47 @@ pub(super) fn hello(
     }
     let mut positions = Vec::new();
     for (name, after) in &wanted {
-        if let Some(joined) = add(shared, conn, voice, now, name) {
+        let was_there = |room: &Arc<Room>| old.iter().flatten().any(|other| other.id == room.id);
+        if let Some(joined) = add_unless(shared, conn, voice, now, name, was_there) {
             positions.extend(after.map(|at| (joined.id, at)));
         }
     }
-    introduce(shared, conn, voice, is_back);
+    // Where the earlier connection was and this one isn't, the member has left.
+    let left: Vec<Arc<Room>> = old
+        .iter()
+        .flatten()
+        .filter(|room| !voice.rooms().any(|other| other.id == room.id))
+        .cloned()
+        .collect();
+    for room in left {
+        let announced = shared.announces(&shared.hub.lock(), room.id);
+        if announced && voice.session.greeted() {
+            voice.notice(shared, conn, now, &room, Kind::Left(None));
+        }
+    }
+    introduce_from(shared, conn, voice, old.is_some(), &positions);
+    let id = voice.session.to().id;
     for (room, at) in positions {
-        voice.queue(shared, conn, Item::Resume { room, at, id: None });
+        voice.queue(shared, conn, Item::Resume { room, at, id });
     }
 }
 
-/// The connection becomes the member that has this token. False: there is no such session.
+/// The connection becomes the member that has this token. Gives the rooms in which an earlier connection of it still was;
+/// none where there is no such session.
 fn take_over(
     shared: &Shared,
     conn: &Arc<Conn>,
     voice: &mut Voice,
     now: Duration,
     session: &str,
-) -> bool {
+) -> Option<Vec<Arc<Room>>> {
     let mut announced = Vec::new();
     let found = shared.as_holder(conn, |hub| {
         let rooms = voice.rooms().map(|room| (Arc::clone(room), shared.announces(hub, room.id)));
         announced = rooms.collect();
         Ok(hub.take_over(now, session, conn.number(), Arc::clone(conn)))
     });
-    let Ok(Some(taken)) = found else { return false };
+    let Ok(Some(taken)) = found else { return None };
     for (room, announced) in announced {
         get_up(shared, conn, voice, now, &room, announced);
     }
@@ -282,6 +329,8 @@ fn take_over(
     conn.set_number(taken.number);
     voice.session.author.number = taken.number;
     voice.session.author.name = taken.name;
+    // Nobody is told of an arrival where nobody left.
+    voice.session.set_greeted(taken.state.announced.load(Relaxed));
     voice.identity = Some(taken.state);
-    true
+    Some(taken.old_rooms.into_iter().map(|(_, room)| room).collect())
 }

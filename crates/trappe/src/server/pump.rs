@@ -29,7 +29,7 @@ use super::{
     metrics::Tally,
     shard::Shards,
 };
-use crate::net::sink::Sink;
+use crate::net::{sink::Sink, sniff};
 
 /// One connection as the pump sees it.
 #[expect(
@@ -359,6 +359,22 @@ impl Pump {
             let released = slot.listener.released();
             if released > 0 {
                 slot.conn.release(released);
+            }
+            if !slot.wrote
+                && !slot.conn.was_heard()
+                && sniff::is_response(slot.listener.beginning(&next, &self.shards))
+            {
+                // A browser that has opened a connection ahead of time would take it for the hub's own answer.
+                if slot.listener.look().is_lines() {
+                    slot.listener.prepend(sniff::NO_RESPONSE);
+                    continue;
+                }
+                tracing::info!(
+                    number = slot.conn.number(),
+                    "an answer of HTTP to a silent peer: closed"
+                );
+                self.kill(id);
+                return Visit::Left;
             }
             let written = match next {
                 Next::Idle => return Visit::Settled,

@@ -220,6 +220,7 @@ impl Reader {
                 self.judged(verdict);
             }
             State::Silent => {
+                self.conn.set_heard();
                 self.conn.advance(Stage::Heard);
                 return self.sniff(Sniffing::default(), data);
             }

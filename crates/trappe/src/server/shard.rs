@@ -8,7 +8,7 @@ use std::{
 
 use trappe_core::{
     command::Format,
-    reply::{self, Ending},
+    reply::{self, Ending, To},
     room::{batch::Batch, cursor::Cursor, listener::Views, log::Front, view::View},
     words::say,
 };
@@ -237,8 +237,12 @@ impl Pump {
         let look = slot.listener.look();
         // The rest of what is half written may still go out; nothing after it.
         self.abandon(id);
-        let farewell =
-            reply::farewell(look, Ending::Slow, &say(look.lang, "slow-closed", &[]), &[]);
+        let farewell = reply::farewell(
+            To::unasked(look),
+            Ending::Slow,
+            &say(look.lang, "slow-closed", &[]),
+            &[],
+        );
         self.finish(id, Cursor::at, farewell.into());
     }
 

@@ -34,6 +34,7 @@ use trappe_core::{
 use self::bind::{Bound, bind};
 use super::{
     Shared,
+    ahead::Browsers,
     console::Console,
     mail::{Defaults, Mail},
     make_room,
@@ -295,6 +296,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
             config.echo,
         ),
         metrics: Metrics::new(config.workers),
+        browsers: Browsers::default(),
         hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
         lobby,
         posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },

@@ -1,6 +1,13 @@
 //! A client apart from how its bytes become messages: what each message does, and what is said to it for that.
 
-use std::{sync::Arc, task::Context, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Context,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use trappe_core::{
@@ -42,6 +49,8 @@ pub(crate) struct Identity {
     pub(crate) token: Box<str>,
     /// What it sent: the room and the position of each.
     sent: Mutex<Sent<(Name, Position)>>,
+    /// Others were told that it came, and not that it left.
+    pub(super) announced: AtomicBool,
 }
 
 impl Identity {
@@ -51,7 +60,11 @@ impl Identity {
         getrandom::fill(&mut random).expect("the system gives random numbers");
         let token = u128::from_be_bytes(random);
         let token = format!("{token:032x}").into();
-        Arc::new(Identity { token, sent: Mutex::new(Sent::new()) })
+        Arc::new(Identity {
+            token,
+            sent: Mutex::new(Sent::new()),
+            announced: AtomicBool::new(false),
+        })
     }
 }
 
@@ -291,6 +304,9 @@ impl Voice {
             return;
         }
         self.notice_all(shared, conn, now, &Kind::Joined);
+        if let Some(identity) = &self.identity {
+            identity.announced.store(true, Relaxed);
+        }
         let room = &self.seats[0].room;
         self.session.greet(|| (room.name().to_string(), room.position()), &mut self.out);
     }
@@ -337,6 +353,9 @@ impl Voice {
             let rooms = self.seats.iter().map(|seat| &seat.room);
             let announced = rooms.filter(|room| shared.announces(&hub, room.id)).cloned().collect();
             if shared.depart(&mut hub, now, conn) {
+                if let Some(identity) = &self.identity {
+                    identity.announced.store(false, Relaxed);
+                }
                 announced
             } else {
                 // Another connection has taken the session over: the member hasn't left at all.

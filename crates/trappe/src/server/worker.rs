@@ -13,9 +13,13 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 use trappe_core::{
     encode::Look,
-    limits::{EXPIRY, HTTP_HEAD, SILENCE},
-    reply::{self, Ending},
-    room::{cursor::Cursor, listener::Item, view::View},
+    limits::{EXPIRY, HTTP_HEAD, SILENCE, SILENCE_AHEAD},
+    reply::{self, Ending, To},
+    room::{
+        cursor::Cursor,
+        listener::{Item, Views},
+        view::View,
+    },
     words::say,
 };
 
@@ -56,6 +60,8 @@ struct Worker {
     mail: Vec<Mail>,
     /// Connections that have said nothing yet, in the order of their deadlines.
     silent: VecDeque<(Duration, Arc<Conn>)>,
+    /// Those of them that a browser may have opened ahead of time, in the order of theirs.
+    ahead: VecDeque<(Duration, Arc<Conn>)>,
     /// Readers that haven't read for the last time.
     reading: usize,
     acceptors: JoinSet<()>,
@@ -71,6 +77,7 @@ impl Worker {
             pump,
             mail: Vec::new(),
             silent: VecDeque::new(),
+            ahead: VecDeque::new(),
             reading: 0,
             acceptors,
             last_read: false,
@@ -140,7 +147,8 @@ impl Worker {
 
     fn next_deadline(&self) -> Option<Duration> {
         let now = self.shared.now();
-        let silence = self.silent.front().map(|(due, _)| due.saturating_sub(now));
+        let silent = [&self.silent, &self.ahead].into_iter().filter_map(VecDeque::front);
+        let silence = silent.map(|(due, _)| due.saturating_sub(now)).min();
         let expiry = (!self.pump.ending.is_empty()).then_some(EXPIRY);
         let close = self.close_by.map(|by| by.saturating_duration_since(Instant::now()));
         let relief = self.shared.is_over().then_some(RELIEF);
@@ -195,7 +203,8 @@ impl Worker {
                 if let Some((id, slot)) = self.pump.slot(&conn) {
                     let look = slot.listener.look();
                     let sentence = say(look.lang, "superseded", &[]);
-                    let farewell = reply::farewell(look, Ending::Superseded, &sentence, &[]);
+                    let farewell =
+                        reply::farewell(To::unasked(look), Ending::Superseded, &sentence, &[]);
                     self.pump.finish(id, Cursor::at, farewell.into());
                 }
             }
@@ -258,14 +267,14 @@ impl Worker {
             let slot = &self.pump.slots[id as usize];
             let look = slot.listener.look();
             // Whoever is no member (yet) has no end to be told of.
-            let farewell = match slot.conn.number() {
-                0 => Vec::new(),
-                _ => reply::farewell(
-                    look,
-                    Ending::Shutdown,
-                    &say(look.lang, "shutting-down", &[]),
-                    &[],
-                ),
+            let farewell = if slot.conn.number() == 0 {
+                Vec::new()
+            } else {
+                let views = slot.listener.cursors().filter_map(|c| self.pump.shards.view(c.room()));
+                let rooms: Vec<_> =
+                    views.map(|view| (view.life().name.as_str(), view.position())).collect();
+                let sentence = say(look.lang, "shutting-down", &[]);
+                reply::farewell(To::unasked(look), Ending::Shutdown, &sentence, &rooms)
             };
             self.pump.finish(id, head, farewell.into());
         }
@@ -294,12 +303,27 @@ impl Worker {
     fn admit_silent(&mut self) -> bool {
         let now = self.shared.now();
         let mut admitted = false;
-        while self.silent.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, conn)) = self.silent.pop_front() else { break };
+        let is_due = |silent: &VecDeque<(Duration, Arc<Conn>)>| {
+            silent.front().is_some_and(|(due, _)| *due <= now)
+        };
+        loop {
+            let (conn, waited) = if is_due(&self.ahead) {
+                (self.ahead.pop_front(), true)
+            } else if is_due(&self.silent) {
+                (self.silent.pop_front(), false)
+            } else {
+                break;
+            };
+            let Some((_, conn)) = conn else { break };
             let leaving = |slot: &Slot| slot.reader_gone || slot.ending.is_some();
             if conn.stage() != Stage::Silent
                 || self.pump.slot(&conn).is_none_or(|(_, slot)| leaving(slot))
             {
+                continue;
+            }
+            let opened = |from| self.shared.browsers.may_have_opened(conn.since, from);
+            if !waited && conn.peer.ip().is_some_and(opened) {
+                self.ahead.push_back((now + SILENCE_AHEAD, conn));
                 continue;
             }
             admitted = true;
@@ -315,8 +339,10 @@ impl Worker {
                 self.refuse(&conn, full);
             }
         }
-        if self.silent.is_empty() && self.silent.capacity() > 1024 {
-            self.silent = VecDeque::new();
+        for silent in [&mut self.silent, &mut self.ahead] {
+            if silent.is_empty() && silent.capacity() > 1024 {
+                *silent = VecDeque::new();
+            }
         }
         admitted
     }

@@ -217,6 +217,7 @@ fn a_request_is_no_member_and_takes_no_number() {
     let mut first = hub.connect();
     let answer = first.ask("/who").concat();
     assert!(answer.contains("client-1") && answer.contains("1 membre"), "{answer}");
+    hub.wait_console(|line| line.starts_with(ARRIVES));
     let console = hub.console();
     let came = console.iter().filter(|line| line.starts_with(ARRIVES)).count();
     assert_eq!(came, 1, "{console:#?}");

@@ -3,7 +3,10 @@
 //! Each test starts its own hub on a port that the system chooses, and ends it. Nothing here sleeps: a test waits for an
 //! effect (a line, an end of stream), and proves that something did *not* come by a marker that comes after it.
 
+mod chromium;
 mod hub;
+mod json_check;
+mod json_peer;
 mod peer;
 mod process;
 mod tools;
@@ -11,6 +14,7 @@ mod web;
 
 mod bad_bytes;
 mod bad_commands;
+mod browser;
 mod client;
 mod client_terminal;
 mod commands;
@@ -20,6 +24,7 @@ mod crowd;
 mod descriptors;
 mod events;
 mod foreign;
+mod foreign_pages;
 mod formats;
 mod framings;
 mod history;
@@ -28,11 +33,18 @@ mod http;
 mod http_answers;
 mod http_bad;
 mod http_slow;
+mod json;
+mod json_bad;
+mod json_own;
+mod json_rooms;
 mod listen;
 mod metrics;
+mod one_room;
 mod remote;
 mod rooms;
 mod rude;
+mod session_ids;
+mod sessions;
 mod slow;
 mod start;
 mod stop;
