@@ -412,6 +412,11 @@ impl<M, R: Clone, S: Clone> Hub<M, R, S> {
         self.rooms.listed()
     }
 
+    /// What the shell keeps for each session.
+    pub fn session_states(&self) -> impl Iterator<Item = &S> {
+        self.sessions.states()
+    }
+
     /// What the shell keeps for each room.
     pub fn room_handles(&self) -> impl Iterator<Item = &R> {
         self.rooms.handles()

@@ -190,6 +190,8 @@ pub const HTTP_FIELDS: usize = 100;
 pub const HTTP_TARGET_BYTES: usize = 8 << 10;
 /// How long the head of an HTTP request may take.
 pub const HTTP_HEAD: Duration = Duration::from_secs(10);
+/// How long whoever posts is slowed while everyone in the room is behind; then it is told to come again.
+pub const HTTP_SLOWED: Duration = Duration::from_secs(5);
 /// How long an HTTP request may take in all, from its head to its answer's last byte.
 pub const HTTP_REQUEST: Duration = Duration::from_mins(1);
 /// Messages in one page of history over HTTP.

@@ -43,6 +43,10 @@ impl<S: Clone> Sessions<S> {
         session.insert(Session { token, state, away_since: None });
     }
 
+    pub(super) fn states(&self) -> impl Iterator<Item = &S> {
+        self.by_number.values().map(|session| &session.state)
+    }
+
     pub(super) fn of(&self, number: u64) -> Option<(&str, &S)> {
         self.by_number.get(&number).map(|session| (&*session.token, &session.state))
     }

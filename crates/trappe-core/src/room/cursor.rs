@@ -92,32 +92,39 @@ impl Cursor {
     /// The bytes that are due, in runs that lie together. Member `number`'s own records are left out, unless it has its
     /// echo; where those are marked as its own, the runs end before the next of them.
     pub(super) fn runs<'v>(&self, view: &'v View, look: Look, number: u64, echo: bool) -> Runs<'v> {
-        let (mut end, mut skip) = (self.end, 0);
-        if self.own_until > self.at {
-            if !echo {
-                skip = number;
-            } else if look.is_json() {
-                end = view.next_by(number, self.at, end);
-            }
-        }
-        view.runs(self.at, end, look.key(), skip)
+        let skip = if self.own_until > self.at && !echo { number } else { 0 };
+        view.runs(self.at, self.run_end(view, look, number, echo), look.key(), skip)
     }
 
-    /// The next record as its own member gets it back, where that differs from what the others get.
+    /// Where its runs end: before the next message of its member's own, where that is marked as its own.
+    fn run_end(&self, view: &View, look: Look, number: u64, echo: bool) -> u64 {
+        let end = self.end.min(view.end());
+        if self.own_until > self.at && echo && look.is_json() {
+            let own = view.next_by(number, self.at, end.min(self.own_until));
+            if own < self.own_until { own } else { end }
+        } else {
+            end
+        }
+    }
+
+    /// The next record as its own member gets it back, where that differs from what the others get. Never empty.
     pub(super) fn own(&self, view: &View, look: Look, number: u64) -> Option<Vec<u8>> {
         if self.own_until <= self.at || !look.is_json() {
             return None;
         }
         let (batch, i) = view.record(self.at)?;
-        let record = batch.records.get(i).filter(|record| record.author.number == number)?;
+        let record = batch
+            .records
+            .get(i)
+            .filter(|record| record.author.number == number && record.seq > 0)?;
         let mut out = Vec::new();
         encode::marked(&mut out, look.key(), batch, record, Marks { old: false, own: true });
         Some(out)
     }
 
     /// What was due is not for this member: it is passed over.
-    pub(super) fn nothing_ahead(&mut self, view: &View) {
-        self.at = self.at.max(view.end().min(self.end));
+    pub(super) fn nothing_ahead(&mut self, view: &View, look: Look, number: u64, echo: bool) {
+        self.at = self.at.max(self.run_end(view, look, number, echo));
     }
 
     /// Everything before `index` has been written.

@@ -15,7 +15,7 @@ use crate::{
     command::At,
     encode::Look,
     event::Event,
-    limits::{ITEM_BYTES, REPLIES_BYTES},
+    limits::{ITEM_BYTES, PRIVATE_BYTES, REPLIES_BYTES},
     message::Author,
     room::view::{Run, Runs, View},
     words::say,
@@ -102,6 +102,8 @@ struct Private<A> {
     replay: Option<Replay>,
     /// What the member said while it may yet have to enter the room, as [`Listener::spoke`] was told.
     early: Vec<(u32, u64)>,
+    /// Where the rooms end that it has yet to enter, once its end is under way.
+    ends: Vec<(u32, u64)>,
     /// What is written after everything else.
     farewell: Bytes,
 }
@@ -126,6 +128,8 @@ pub struct Listener<A> {
     private: Option<Box<Private<A>>>,
     /// Room in the queue that is free again; a queue is bounded far below 4 GiB.
     released: u32,
+    /// Messages that it asked for, and that are no longer kept.
+    forgotten: u32,
     look: Look,
     echo: bool,
     finishing: bool,
@@ -142,6 +146,7 @@ impl<A> Listener<A> {
             half: None,
             private: None,
             released: 0,
+            forgotten: 0,
             look,
             echo: false,
             finishing: false,
@@ -164,10 +169,15 @@ impl<A> Listener<A> {
     pub fn enter(&mut self, number: u64, room: u32, view: &View, at: (u64, u64)) -> &mut Cursor {
         self.number = number;
         let mut cursor = Cursor::new(room, view, at);
-        if let Some(private) = &self.private
-            && let Some((_, until)) = private.early.iter().find(|(other, _)| *other == room)
-        {
-            cursor.spoke(*until);
+        if let Some(private) = &mut self.private {
+            // It stays there: the member may leave this room and enter it once more before its queue is through.
+            if let Some((_, until)) = private.early.iter().find(|(other, _)| *other == room) {
+                cursor.spoke(*until);
+            }
+            if self.finishing {
+                let end = end_of(&private.ends, room).unwrap_or(cursor.at());
+                cursor.finish(end);
+            }
         }
         if self.first.is_nowhere() {
             self.first = cursor;
@@ -229,6 +239,10 @@ impl<A> Listener<A> {
         if let Some(private) = &mut self.private {
             private.early.retain(|(other, _)| *other != room);
             private.early.push((room, until));
+            // No more rooms than that can wait in a queue to be entered.
+            if private.early.len() > PRIVATE_BYTES / ITEM_BYTES {
+                private.early.remove(0);
+            }
         }
     }
 
@@ -243,20 +257,24 @@ impl<A> Listener<A> {
                 items: VecDeque::new(),
                 replay: None,
                 early: Vec::new(),
+                ends: Vec::new(),
                 farewell: Bytes::new(),
             })
         })
     }
 
-    /// Nothing more is written than what is due up to `end` of each room, and the farewell; then [`Next::Done`] comes.
-    pub fn finish(&mut self, end: impl Fn(&Cursor) -> u64, farewell: Bytes) {
+    /// Nothing more is written than what is due up to the end of each room (rooms that have none here: up to where the
+    /// member stands), and the farewell; then [`Next::Done`] comes. Only the first farewell counts.
+    pub fn finish(&mut self, ends: &[(u32, u64)], farewell: Bytes) {
         for cursor in self.cursors_mut() {
-            let end = end(cursor);
+            let end = end_of(ends, cursor.room()).unwrap_or(cursor.at());
             cursor.finish(end);
         }
-        self.finishing = true;
-        if !farewell.is_empty() {
+        if !mem::replace(&mut self.finishing, true) && !farewell.is_empty() {
             self.private().farewell = farewell;
+        }
+        if let Some(private) = &mut self.private {
+            private.ends = ends.to_vec();
         }
     }
 
@@ -275,12 +293,13 @@ impl<A> Listener<A> {
 
     /// Everything of a room before `index` is let go: if that is still needed, the member gets a gap. Returns the number of messages missed.
     pub fn cut(&mut self, room: u32, view: &View, index: u64) -> u64 {
+        let mut missed = 0;
         if let Some(replay) = self.private.as_mut().and_then(|p| p.replay.as_mut())
             && replay.room == room
         {
-            fall(view, &mut replay.at, &mut replay.gap, index.min(replay.to));
+            missed += fall(view, &mut replay.at, &mut replay.gap, index.min(replay.to));
         }
-        self.cursor_in(room).map_or(0, |cursor| cursor.cut(view, index))
+        missed + self.cursor_in(room).map_or(0, |cursor| cursor.cut(view, index))
     }
 
     /// Bytes that the half-written rest holds.
@@ -340,9 +359,6 @@ impl<A> Listener<A> {
             }
             if echo && let Some(own) = cursor.own(view, look, number) {
                 cursor.reached(cursor.at() + 1);
-                if own.is_empty() {
-                    return self.next_records(views);
-                }
                 self.half = Some(Box::new(own.into()));
                 return Some(Next::Half);
             }
@@ -424,6 +440,9 @@ impl<A> Listener<A> {
                     cursor.skip_to_head(view);
                 }
                 if let Some(oldest) = resumed.gap {
+                    let had = if resumed.other_life { 0 } else { at.seq };
+                    let missed = (oldest.seq - 1).saturating_sub(had);
+                    self.forgotten = u32::try_from(missed).unwrap_or(u32::MAX);
                     let mut out = Vec::new();
                     match resumed.event(view, at, id).filter(|_| look.is_json()) {
                         Some(event) => look.event(&mut out, &event),
@@ -479,7 +498,8 @@ impl<A> Listener<A> {
 
     /// [`Listener::runs`] were empty: what is ahead is not for this member.
     pub fn nothing_ahead(&mut self, i: usize, view: &View) {
-        self.cursor_mut(i).nothing_ahead(view);
+        let (look, number, echo) = (self.look, self.number, self.echo);
+        self.cursor_mut(i).nothing_ahead(view, look, number, echo);
     }
 
     /// All of the runs up to `index` have been written.
@@ -547,10 +567,20 @@ impl<A> Listener<A> {
         }
     }
 
+    /// Messages that it came back for too late, since this was last asked.
+    pub fn forgotten(&mut self) -> u64 {
+        mem::take(&mut self.forgotten).into()
+    }
+
     /// Bytes that have left the private queue since this was last asked: their place is free again.
     pub fn released(&mut self) -> usize {
         mem::take(&mut self.released) as usize
     }
+}
+
+/// Where a room ends, if that is said.
+fn end_of(ends: &[(u32, u64)], room: u32) -> Option<u64> {
+    ends.iter().find(|(other, _)| *other == room).map(|(_, end)| *end)
 }
 
 fn small(bytes: usize) -> u32 {

@@ -94,12 +94,15 @@ impl View {
         self.batches.back().map_or(0, |batch| batch.records[0].time_us)
     }
 
-    /// The first index from `from` on, below `to`, of a record by member `number`; `to` if there is none.
+    /// The first index from `from` on, below `to`, of a message by member `number`; `to` if there is none.
     #[must_use]
     pub fn next_by(&self, number: u64, from: u64, to: u64) -> u64 {
         let to = to.min(self.end);
         let own = |index: &u64| {
-            self.record(*index).is_some_and(|(batch, i)| batch.records[i].author.number == number)
+            self.record(*index).is_some_and(|(batch, i)| {
+                let record = &batch.records[i];
+                record.author.number == number && record.seq > 0
+            })
         };
         (from..to).find(own).unwrap_or(to)
     }

@@ -209,6 +209,8 @@ http-idempotency-mismatch = something else was said under this Idempotency-Key; 
 http-bad-query = the query is badly encoded: % is followed by two hexadecimal digits, and all of it gives UTF-8
 http-twice = the parameter { $key } is given twice
 http-bad-limit = limit: a number from 1 on is expected
+http-idempotency-full = too many Idempotency-Keys at once; nothing is sent, try again in a moment
+http-pressed = everyone in this room is behind; nothing is sent, try again in a moment
 http-bad-last-event-id = Last-Event-ID is no position (EPOCH@SEQ)
 
 ## Ready-made clients (/connect)

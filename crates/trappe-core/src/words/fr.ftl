@@ -210,6 +210,8 @@ http-idempotency-mismatch = autre chose a été dit avec cette clé Idempotency-
 http-bad-query = la requête est mal codée : après % viennent deux chiffres hexadécimaux, et le tout est de l'UTF-8
 http-twice = le paramètre { $key } est donné deux fois
 http-bad-limit = limit : un nombre à partir de 1 est attendu
+http-idempotency-full = trop de clés Idempotency-Key à la fois ; rien n'est envoyé, réessayez dans un instant
+http-pressed = tout le monde dans ce salon est en retard ; rien n'est envoyé, réessayez dans un instant
 http-bad-last-event-id = Last-Event-ID n'est pas une position (EPOCH@SEQ)
 
 ## Ready-made clients (/connect)

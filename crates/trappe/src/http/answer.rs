@@ -129,6 +129,8 @@ fn sentence_of(code: &'static str) -> &'static str {
         "bad-body" => "http-bad-body",
         "empty" => "http-empty",
         "idempotency-key" => "http-idempotency-key",
+        "idempotency-full" => "http-idempotency-full",
+        "pressed" => "http-pressed",
         "idempotency-mismatch" => "http-idempotency-mismatch",
         "bad-last-event-id" => "http-bad-last-event-id",
         _ => "http-bad-request",

@@ -5,9 +5,10 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 use trappe_core::{
     command::Lang,
-    limits::{HTTP_HISTORY, HTTP_HISTORY_BYTES, IDEMPOTENCY_KEY_BYTES},
+    limits::{HTTP_HISTORY, HTTP_HISTORY_BYTES, HTTP_SLOWED, IDEMPOTENCY_KEY_BYTES},
     message::{Author, Entry, Position},
     name::Name,
     reply,
@@ -41,7 +42,7 @@ pub(super) async fn answer(
     let route = match route {
         Ok(route) => route,
         Err(Unrouted::NotFound) => return error(404, "not-found"),
-        Err(Unrouted::BadRoom) => return Answer::error(lang, 404, "bad-room"),
+        Err(Unrouted::BadRoom) => return error(404, "bad-room"),
         Err(Unrouted::Method(allowed)) => {
             return error(405, "method-not-allowed").with("allow", *allowed);
         }
@@ -143,26 +144,36 @@ async fn post(
         let (code, text) = reply::hub_error(lang, room, &why);
         Answer::refusal(503, code, &text)
     })?;
-    // Whoever posts is slowed as every other sender is.
-    poll_fn(|cx| {
-        let pressed = room.tail.must_wait(sender_of(conn), NO_WORKER, || cx.waker().clone());
-        if pressed { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
+    // Whoever posts is slowed as every other sender is; but not for ever, and not while the server stops.
+    let slowed = poll_fn(|cx| {
+        conn.set_waker(cx.waker());
+        let waker = || cx.waker().clone();
+        if conn.is_ending() {
+            Poll::Ready(false)
+        } else if room.tail.must_wait(sender_of(conn), NO_WORKER, waker) {
+            Poll::Pending
+        } else {
+            Poll::Ready(true)
+        }
+    });
+    if timeout(HTTP_SLOWED, slowed).await != Ok(true) {
+        return Err(error(503, "pressed").with("retry-after", "1"));
+    }
     let now = shared.now();
     let position = match key {
-        None => speak(shared, conn, now, &room, author, &body),
+        None => speak(shared, conn, now, &room, author, &body).map_err(taken(lang))?,
         Some(key) => {
-            let said = [author.to_string(), String::new()];
-            let said = [said[0].as_bytes(), &body[..]];
+            let said = [author.to_string().into_bytes(), body.to_vec()];
             // Held until the key is noted: the same request may come again at this very moment.
             let mut posted = shared.http.posted.lock();
-            match posted.look(now, key, room.id, said) {
+            match posted.look(now, key, room.id, &said) {
                 Known::Said(position) => position,
                 Known::Other => return Err(error(422, "idempotency-mismatch")),
+                Known::Full => return Err(error(503, "idempotency-full").with("retry-after", "5")),
                 Known::No => {
-                    let position = speak(shared, conn, now, &room, author.clone(), &body);
-                    posted.note(now, key, room.id, said, position);
+                    let position =
+                        speak(shared, conn, now, &room, author, &body).map_err(taken(lang))?;
+                    posted.note(now, key, room.id, &said, position);
                     position
                 }
             }
@@ -180,6 +191,7 @@ fn sender_of(conn: &Conn) -> u64 {
     1 << 63 | (conn.worker as u64) << 32 | u64::from(conn.slot)
 }
 
+/// Says it, unless somebody has taken the name meanwhile: then that name is given back.
 fn speak(
     shared: &Shared,
     conn: &Conn,
@@ -187,10 +199,16 @@ fn speak(
     room: &Arc<Room>,
     author: Author,
     body: &[u8],
-) -> Position {
+) -> Result<Position, Name> {
+    // Held until it is said: nobody takes the name in between.
+    let hub = shared.hub.lock();
+    if let Some(name) = author.name.as_ref().filter(|name| !hub.is_free(name)) {
+        return Err(name.clone());
+    }
     let appended = shared.append(conn.worker, room, now, Entry::speech(author, None, body));
+    drop(hub);
     shared.metrics.worker(conn.worker).messages(1);
-    room.life.position(appended.seq)
+    Ok(room.life.position(appended.seq))
 }
 
 /// Who says what is posted: `http`, or a name that nobody bears.
@@ -201,10 +219,17 @@ fn author(shared: &Shared, head: &Head, lang: Lang) -> Result<Author, Answer> {
     let name = Name::parse(given)
         .map_err(|why| Answer::refusal(400, why.code(), &reply::bad_name(lang, &why)))?;
     if !shared.hub.lock().is_free(&name) {
-        let text = say(lang, "name-taken-bare", &[("name", name.as_str().into())]);
-        return Err(Answer::refusal(409, "name-taken", &text));
+        return Err(taken(lang)(name));
     }
     Ok(Author { number: 0, name: Some(name) })
+}
+
+/// Somebody bears the name.
+fn taken(lang: Lang) -> impl Fn(Name) -> Answer {
+    move |name| {
+        let text = say(lang, "name-taken-bare", &[("name", name.as_str().into())]);
+        Answer::refusal(409, "name-taken", &text)
+    }
 }
 
 /// A body of more than `most` bytes.

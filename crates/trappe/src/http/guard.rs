@@ -52,6 +52,12 @@ impl Guard {
     }
 }
 
+/// Whether a browser sends this for a page of another site, without saying for which: an image, a script, a frame. What such
+/// a page can't read it could still make happen.
+pub(crate) fn is_from_elsewhere(head: &Head) -> bool {
+    head.header("origin").is_none() && head.header("sec-fetch-site") == Some("cross-site")
+}
+
 /// Whether a proxy passed this request on, so that its peer's address says nothing about who asks. Each of these fields is
 /// added by proxies only; a client that forges one only loses what loopback would have given it.
 pub(crate) fn is_forwarded(head: &Head) -> bool {

@@ -86,7 +86,7 @@ impl Io {
         Poll::Ready(Ok(()))
     }
 
-    /// The longest message that `/echo` takes is the caller's; the rest of the connection is given back.
+    /// The reading half, for whoever goes on with the connection.
     pub(super) fn into_half(self) -> OwnedReadHalf {
         self.half
     }

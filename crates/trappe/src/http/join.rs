@@ -106,7 +106,7 @@ pub(super) fn websocket(
         moves::enter(shared, conn, &mut voice, &room, query.after);
     }
     voice.flush(shared, conn);
-    Ok(After::Talk(Box::new(Talk::websocket(shared, voice)), io.take_rest()))
+    Ok(After::Talk(Box::new(Talk::websocket(shared, conn, voice)), io.take_rest()))
 }
 
 /// `GET /rooms/{room}/events`.
@@ -129,6 +129,13 @@ pub(super) fn events(
             Some(at.map_err(|_| Answer::error(lang, 400, "bad-last-event-id"))?)
         }
     };
+    // Better refused than told of another room.
+    let opened =
+        shared.hub.lock().open(shared.now(), room, |id| shared.make_room(id, room.clone()));
+    if let Err(why) = opened {
+        let (code, text) = reply::hub_error(lang, room, &why);
+        return Err(Answer::refusal(503, code, &text));
+    }
     let look =
         Look { format: Format::Json, wire: Wire::Events, quiet: true, ..shared.defaults.look };
     // Without a length it ends with the connection (RFC 9112 §6.3). A proxy is not to keep it back.

@@ -21,10 +21,7 @@ mod route;
 use std::{
     convert::Infallible,
     future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -48,6 +45,7 @@ use crate::server::{
     conn::Conn,
     mail::Mail,
     metrics::Transport,
+    pool::Share,
     reader::{self, After, Reader},
     sync::Mutex,
     voice,
@@ -102,7 +100,7 @@ impl Task {
 
     async fn request(&self, io: &mut Io) -> After {
         let http = &self.shared.http;
-        let load = Held::new(&self.shared, &self.conn);
+        let load = Share::new(&self.shared.pool, &self.conn);
         let head = match timeout(HTTP_HEAD, read_head(io, &load)).await {
             Ok(Some(Ok(head))) => head,
             Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code, true),
@@ -122,7 +120,12 @@ impl Task {
             let lang = api::lang_of(&head, self.shared.defaults.look.lang);
             return self.say(&api::too_long(lang, self.shared.defaults.message_bytes), &head);
         }
-        match Route::of(&head, http.echo) {
+        let route = Route::of(&head, http.echo);
+        let is_page = matches!(route, Ok(Route::Root | Route::Connect(_)));
+        if !is_page && guard::is_from_elsewhere(&head) {
+            return self.refuse(403, "origin-not-allowed", head.method != http::Method::HEAD);
+        }
+        match route {
             Ok(Route::WebSocket) if route::is_get(&head) => {
                 match join::websocket(&self.shared, &self.conn, &head, io) {
                     Ok(after) => after,
@@ -148,6 +151,9 @@ impl Task {
 
     /// Who may ask at all: PROTOCOL §8.
     fn check(&self, head: &Head) -> Result<(), (u16, &'static str)> {
+        if head.header("expect").is_some_and(|it| !it.eq_ignore_ascii_case("100-continue")) {
+            return Err((417, "bad-request"));
+        }
         let guard = &self.shared.http.guard;
         if guard::is_forwarded(head) && !self.shared.open {
             return Err((403, "local-only"));
@@ -172,7 +178,7 @@ impl Task {
         io: &mut Io,
         head: &Head,
         route: Result<Route, route::Unrouted>,
-        load: &Held<'_>,
+        load: &Share,
     ) {
         let (shared, conn, route) = (&self.shared, &self.conn, &route);
         let service = service_fn(async |request: hyper::Request<Incoming>| {
@@ -224,39 +230,17 @@ impl Drop for Task {
                 self.shared.metrics.panicked();
             }
             let conn = || Arc::clone(&self.conn);
+            if self.conn.number() != 0 {
+                self.shared.depart(&mut self.shared.hub.lock(), self.shared.now(), &self.conn);
+            }
             self.shared.posts.to(&self.conn, Mail::Finish(conn(), Vec::new(), Bytes::new()));
             self.shared.posts.to(&self.conn, Mail::ReaderGone(conn(), false));
         }
     }
 }
 
-/// What a request holds in memory: it counts in the pool of unfinished bytes for as long as it lives.
-struct Held<'a> {
-    shared: &'a Shared,
-    conn: &'a Arc<Conn>,
-    bytes: AtomicUsize,
-}
-
-impl<'a> Held<'a> {
-    fn new(shared: &'a Shared, conn: &'a Arc<Conn>) -> Held<'a> {
-        Held { shared, conn, bytes: AtomicUsize::new(0) }
-    }
-
-    fn set(&self, bytes: usize) {
-        let mut known = self.bytes.load(Relaxed);
-        self.shared.pool.update(self.conn, &mut known, bytes);
-        self.bytes.store(known, Relaxed);
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.set(0);
-    }
-}
-
 /// Reads until the head is whole, or can't become one. None: the stream ended before.
-async fn read_head(io: &mut Io, load: &Held<'_>) -> Option<Result<Head, head::Bad>> {
+async fn read_head(io: &mut Io, load: &Share) -> Option<Result<Head, head::Bad>> {
     loop {
         match head::look(io.bytes()) {
             Look::Whole(head, len) => {
@@ -276,7 +260,7 @@ async fn read_head(io: &mut Io, load: &Held<'_>) -> Option<Result<Head, head::Ba
 /// The body of a request.
 struct Body<'a> {
     incoming: Incoming,
-    load: &'a Held<'a>,
+    load: &'a Share,
 }
 
 /// One read. That of a connection which is being stopped, or which holds the most when all hold too much, is its end.

@@ -29,6 +29,8 @@ pub(super) enum Known {
     Said(Position),
     /// Something else was posted under this key.
     Other,
+    /// Nothing, and there is no room to remember one more: whether it comes again could not be known.
+    Full,
 }
 
 /// What was posted lately, by key.
@@ -41,9 +43,16 @@ pub(super) struct Posted {
 
 impl Posted {
     /// What is known of a post.
-    pub(super) fn look(&mut self, now: Duration, key: &str, room: u32, said: [&[u8]; 2]) -> Known {
+    pub(super) fn look(
+        &mut self,
+        now: Duration,
+        key: &str,
+        room: u32,
+        said: &[Vec<u8>; 2],
+    ) -> Known {
         self.forget(now);
         match self.by_key.get(key) {
+            None if self.ages.len() >= IDEMPOTENCY_KEYS => Known::Full,
             None => Known::No,
             Some(post) if post.room == room && post.digest == digest(said) => {
                 Known::Said(post.position)
@@ -58,7 +67,7 @@ impl Posted {
         now: Duration,
         key: &str,
         room: u32,
-        said: [&[u8]; 2],
+        said: &[Vec<u8>; 2],
         position: Position,
     ) {
         let post = Post { room, digest: digest(said), position };
@@ -68,8 +77,7 @@ impl Posted {
 
     fn forget(&mut self, now: Duration) {
         while let Some((since, key)) = self.ages.front()
-            && (self.ages.len() >= IDEMPOTENCY_KEYS
-                || now.saturating_sub(*since) >= IDEMPOTENCY_KEPT)
+            && now.saturating_sub(*since) >= IDEMPOTENCY_KEPT
         {
             self.by_key.remove(key);
             self.ages.pop_front();
@@ -77,7 +85,7 @@ impl Posted {
     }
 }
 
-fn digest(said: [&[u8]; 2]) -> u64 {
+fn digest(said: &[Vec<u8>; 2]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for part in said {
         hasher.write_usize(part.len());
@@ -94,6 +102,10 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(10);
 
+    fn said(who: &str, what: &str) -> [Vec<u8>; 2] {
+        [who.into(), what.into()]
+    }
+
     fn position(seq: u64) -> Position {
         Position { epoch: Epoch::from_random(1), seq }
     }
@@ -101,26 +113,27 @@ mod tests {
     #[test]
     fn a_key_holds_for_two_minutes_for_the_same_room_and_the_same_words() {
         let mut posted = Posted::default();
-        let said: [&[u8]; 2] = [b"http", b"bonjour"];
-        assert_eq!(posted.look(NOW, "k", 0, said), Known::No);
-        posted.note(NOW, "k", 0, said, position(7));
-        assert_eq!(posted.look(NOW, "k", 0, said), Known::Said(position(7)));
-        assert_eq!(posted.look(NOW, "k", 1, said), Known::Other);
-        assert_eq!(posted.look(NOW, "k", 0, [b"http", b"bonsoir"]), Known::Other);
-        assert_eq!(posted.look(NOW, "k", 0, [b"httpb", b"onjour"]), Known::Other);
-        let later = NOW + IDEMPOTENCY_KEPT;
-        assert_eq!(posted.look(later, "k", 1, said), Known::No);
+        let bonjour = said("http", "bonjour");
+        assert_eq!(posted.look(NOW, "k", 0, &bonjour), Known::No);
+        posted.note(NOW, "k", 0, &bonjour, position(7));
+        assert_eq!(posted.look(NOW, "k", 0, &bonjour), Known::Said(position(7)));
+        assert_eq!(posted.look(NOW, "k", 1, &bonjour), Known::Other);
+        assert_eq!(posted.look(NOW, "k", 0, &said("http", "bonsoir")), Known::Other);
+        assert_eq!(posted.look(NOW, "k", 0, &said("httpb", "onjour")), Known::Other);
+        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "k", 1, &bonjour), Known::No);
     }
 
     #[test]
-    fn the_oldest_key_gives_way() {
+    fn no_key_is_forgotten_early_and_none_is_taken_that_could_not_be_remembered() {
         let mut posted = Posted::default();
-        for n in 0..=IDEMPOTENCY_KEYS {
+        let bonjour = said("http", "bonjour");
+        for n in 0..IDEMPOTENCY_KEYS {
             let key = n.to_string();
-            assert_eq!(posted.look(NOW, &key, 0, [b"", b""]), Known::No);
-            posted.note(NOW, &key, 0, [b"", b""], position(1));
+            assert_eq!(posted.look(NOW, &key, 0, &bonjour), Known::No);
+            posted.note(NOW, &key, 0, &bonjour, position(1));
         }
-        assert_eq!(posted.by_key.len(), IDEMPOTENCY_KEYS);
-        assert_eq!(posted.look(NOW, "0", 0, [b"", b""]), Known::No);
+        assert_eq!(posted.look(NOW, "more", 0, &bonjour), Known::Full);
+        assert_eq!(posted.look(NOW, "0", 0, &bonjour), Known::Said(position(1)));
+        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "more", 0, &bonjour), Known::No);
     }
 }

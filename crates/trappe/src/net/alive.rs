@@ -36,6 +36,11 @@ impl Alive {
         *self = Alive::new(now);
     }
 
+    /// When something was heard from it for the last time.
+    pub(crate) fn last_heard(&self) -> Duration {
+        self.heard
+    }
+
     /// When there is something to be done, if nothing is heard until then.
     pub(crate) fn due(&self) -> Duration {
         self.heard + PING * (self.asked + 1)

@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use trappe_core::limits::{READ_BYTES, WS_ANSWERS_BYTES, WS_BUFFER_BYTES};
+use trappe_core::{
+    encode::ws as frames,
+    limits::{READ_BYTES, WS_ANSWERS_BYTES, WS_BUFFER_BYTES},
+};
 use tungstenite::{
     Error, Message,
     handshake::derive_accept_key,
@@ -33,6 +36,8 @@ pub(crate) mod code {
     pub(crate) const PROTOCOL: u16 = 1002;
     /// Text that isn't UTF-8.
     pub(crate) const NOT_UTF8: u16 = 1007;
+    /// What the hub doesn't allow.
+    pub(crate) const POLICY: u16 = 1008;
     /// A message longer than is accepted.
     pub(crate) const TOO_LONG: u16 = 1009;
 }
@@ -335,15 +340,10 @@ impl Write for Memory<'_> {
     }
 }
 
-/// A close frame from the server, with a code of [`code`] and a reason of at most 123 bytes (a longer one is cut between
-/// characters).
+/// A close frame from the server, with a code of [`code`].
 pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
-    const CLOSE: u8 = 0x88;
-    let reason = &reason[..reason.floor_char_boundary(CONTROL_BYTES - 2)];
-    let length = u8::try_from(2 + reason.len()).expect("a control frame's payload");
-    let mut frame = vec![CLOSE, length];
-    frame.extend(code.to_be_bytes());
-    frame.extend(reason.as_bytes());
+    let mut frame = Vec::new();
+    frames::close(&mut frame, code, reason);
     frame.into()
 }
 

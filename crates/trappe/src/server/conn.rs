@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     pub(crate) rejected: AtomicU32,
     /// For each room in which it is behind, the log index that it had got to when it was last looked at.
     behind: Mutex<Option<Behind>>,
+    /// Another connection has taken its session over.
+    superseded: AtomicBool,
     /// A byte has come from it.
     heard: AtomicBool,
     /// A byte has been written to it.
@@ -93,6 +95,7 @@ impl Conn {
             missed: AtomicU64::new(0),
             rejected: AtomicU32::new(0),
             behind: Mutex::new(None),
+            superseded: AtomicBool::new(false),
             heard: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
             transport: AtomicU8::new(match peer {
@@ -118,6 +121,15 @@ impl Conn {
     /// It speaks something else than its socket's first language.
     pub(crate) fn set_transport(&self, transport: Transport) {
         self.transport.store(transport as u8, Relaxed);
+    }
+
+    /// Whether another connection has taken its session over: what it says from then on is nobody's.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Acquire)
+    }
+
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Release);
     }
 
     /// Whether a byte has come from it.

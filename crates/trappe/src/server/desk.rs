@@ -39,7 +39,7 @@ pub(super) fn ask(
         Request::Nick(name) => nick(shared, conn, voice, now, &name),
         Request::Join { room, after } => moves::join(shared, conn, voice, now, &room, after),
         Request::Leave => moves::leave(shared, conn, voice, now, room),
-        Request::Msg { to, body } => message(shared, voice, now, &to, &body),
+        Request::Msg { to, body } => message(shared, conn, voice, now, &to, &body),
         Request::Who(asked) => {
             let asked = asked.or_else(|| Some(voice.room(room)?.name().as_str().into()));
             if let Some(asked) = asked {
@@ -103,7 +103,7 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
     }
 }
 
-fn message(shared: &Shared, voice: &mut Voice, now: Duration, to: &str, body: &[u8]) {
+fn message(shared: &Shared, conn: &Conn, voice: &mut Voice, now: Duration, to: &str, body: &[u8]) {
     let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
     let item = Item::Direct {
         from: voice.author().clone(),
@@ -116,6 +116,7 @@ fn message(shared: &Shared, voice: &mut Voice, now: Duration, to: &str, body: &[
         Some(target) if !target.reserve(item.cost()) => reply.busy(&mut voice.out, to),
         Some(target) => {
             shared.posts.to(&target, Mail::Private(Arc::clone(&target), item));
+            shared.metrics.worker(conn.worker).messages(1);
             reply.delivered(&mut voice.out);
         }
     }

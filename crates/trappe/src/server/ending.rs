@@ -1,20 +1,18 @@
 //! How a connection ends: what is due is written, the sending half is shut, what still comes is drained, and it is closed.
 
 use bytes::Bytes;
-use trappe_core::{
-    limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL},
-    room::cursor::Cursor,
-};
+use trappe_core::limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL};
 
 use super::{conn::Stage, pump::Pump};
 use crate::net::sink::Sink;
 
 impl Pump {
-    /// Nothing after log index `end` of each room is written to the member; when all before it is, it is closed.
-    pub(super) fn finish(&mut self, id: u32, end: impl Fn(&Cursor) -> u64, farewell: Bytes) {
+    /// Nothing after the end of each room (where the member stands, if it has none here) is written to the member; when all
+    /// before it is, it is closed.
+    pub(super) fn finish(&mut self, id: u32, ends: &[(u32, u64)], farewell: Bytes) {
         let now = self.shared.now();
         let slot = &mut self.slots[id as usize];
-        slot.listener.finish(end, farewell);
+        slot.listener.finish(ends, farewell);
         if slot.dead {
             return self.end(id);
         }

@@ -47,22 +47,19 @@ impl Transport {
 pub(crate) enum Missed {
     /// It read too slowly for what is kept for it.
     Slow,
-    /// It came back to a position older than what is kept.
+    /// It came back to a position older than what is kept, or of another life of the room.
     Forgotten,
-    /// It came back to a position of another life of the room, and what this one no longer keeps is counted.
-    Epoch,
 }
 
 impl Missed {
     /// All of them, each at its own place.
-    pub(crate) const ALL: [Missed; 3] = [Missed::Slow, Missed::Forgotten, Missed::Epoch];
+    pub(crate) const ALL: [Missed; 2] = [Missed::Slow, Missed::Forgotten];
 
     /// Its name as a label, the `cause` of a gap (PROTOCOL §5).
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Missed::Slow => "slow",
             Missed::Forgotten => "forgotten",
-            Missed::Epoch => "epoch",
         }
     }
 }

@@ -80,7 +80,7 @@ use crate::{
 const RELIEF: Duration = Duration::from_millis(10);
 
 /// The hub of a server: its members are connections.
-type Members = Hub<Arc<Conn>, Arc<Room>, Arc<Identity>>;
+pub(crate) type Members = Hub<Arc<Conn>, Arc<Room>, Arc<Identity>>;
 
 /// What all parts of a server share.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     pub(crate) hub: sync::Mutex<Members>,
     lobby: Arc<Room>,
     pub(crate) posts: Posts,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) defaults: Defaults,
     /// What is spoken on the listeners.
     pub(crate) only: Only,
@@ -226,7 +226,7 @@ impl Shared {
     }
 
     /// A connection's member leaves. False: it is none (any more), since its session was taken over.
-    fn depart(&self, hub: &mut Members, now: Duration, conn: &Arc<Conn>) -> bool {
+    pub(crate) fn depart(&self, hub: &mut Members, now: Duration, conn: &Arc<Conn>) -> bool {
         self.metrics.went(conn.transport());
         hub.depart(now, conn.number(), |holder| Arc::ptr_eq(holder, conn)).is_some()
     }
@@ -345,6 +345,18 @@ impl Shared {
             room.tail.with(Log::squeeze);
             self.posts.to_all(|| Mail::Squeeze(Arc::clone(&room)));
             excess = excess.saturating_sub(bytes / 2);
+        }
+    }
+
+    /// Forgets what nobody came back to: rooms, sessions, and what sessions sent long ago.
+    fn sweep(&self) {
+        let now = self.now();
+        let mut hub = self.hub.lock();
+        hub.sweep(now);
+        let identities: Vec<Arc<Identity>> = hub.session_states().cloned().collect();
+        drop(hub);
+        for identity in identities {
+            identity.expire(now);
         }
     }
 

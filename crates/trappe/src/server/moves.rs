@@ -317,7 +317,11 @@ fn take_over(
     let found = shared.as_holder(conn, |hub| {
         let rooms = voice.rooms().map(|room| (Arc::clone(room), shared.announces(hub, room.id)));
         announced = rooms.collect();
-        Ok(hub.take_over(now, session, conn.number(), Arc::clone(conn)))
+        let taken = hub.take_over(now, session, conn.number(), Arc::clone(conn));
+        if let Some(old) = taken.as_ref().and_then(|taken| taken.old.as_ref()) {
+            old.supersede();
+        }
+        Ok(taken)
     });
     let Ok(Some(taken)) = found else { return None };
     for (room, announced) in announced {

@@ -1,7 +1,13 @@
 //! All unfinished bytes of all connections share one bound; the largest goes first (PROTOCOL §2, rule 5). What an HTTP
 //! request holds counts with them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use parking_lot::Mutex;
 use trappe_core::limits::UNFINISHED_POOL_BYTES;
@@ -22,18 +28,44 @@ struct Inner {
 #[derive(Debug, Default)]
 pub(crate) struct Pool(Mutex<Inner>);
 
+/// What one connection holds in memory of what is unfinished; it counts for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pool: Arc<Pool>,
+    conn: Arc<Conn>,
+    /// What the pool knows of it.
+    known: AtomicUsize,
+}
+
+impl Share {
+    pub(crate) fn new(pool: &Arc<Pool>, conn: &Arc<Conn>) -> Share {
+        Share { pool: Arc::clone(pool), conn: Arc::clone(conn), known: AtomicUsize::new(0) }
+    }
+
+    /// It holds so many bytes now.
+    pub(crate) fn set(&self, bytes: usize) {
+        let known = self.known.load(Relaxed);
+        self.known.store(self.pool.update(&self.conn, known, bytes), Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 impl Pool {
-    /// A connection holds `now` bytes of an unfinished message; `known` is what the pool knew of it, and knows from now on.
-    pub(crate) fn update(&self, conn: &Arc<Conn>, known: &mut usize, now: usize) {
+    /// A connection holds `now` bytes of what is unfinished, where the pool knew of `known`. Returns what it knows now.
+    fn update(&self, conn: &Arc<Conn>, known: usize, now: usize) -> usize {
         let now = now / STEP * STEP;
-        if now == *known {
-            return;
+        if now == known {
+            return now;
         }
         let mut pool = self.0.lock();
         let key = |bytes: usize| (bytes, Arc::as_ptr(conn).addr());
-        pool.by_size.remove(&key(*known));
-        pool.total = pool.total + now - *known;
-        *known = now;
+        pool.by_size.remove(&key(known));
+        pool.total = pool.total + now - known;
         if now > 0 {
             pool.by_size.insert(key(now), Arc::clone(conn));
         }
@@ -45,6 +77,7 @@ impl Pool {
             left -= bytes;
             largest.evict();
         }
+        now
     }
 }
 
@@ -70,15 +103,15 @@ mod tests {
         let sizes =
             [UNFINISHED_POOL_BYTES / 4, UNFINISHED_POOL_BYTES / 2, UNFINISHED_POOL_BYTES / 4];
         for ((conn, known), size) in conns.iter().zip(&mut known).zip(sizes) {
-            pool.update(conn, known, size);
+            *known = pool.update(conn, *known, size);
         }
         assert!(conns.iter().all(|c| !c.take_evicted()), "it just fits");
-        pool.update(&conns[2], &mut known[2], UNFINISHED_POOL_BYTES / 4 + STEP);
+        known[2] = pool.update(&conns[2], known[2], UNFINISHED_POOL_BYTES / 4 + STEP);
         let evicted: Vec<bool> = conns.iter().map(|c| c.take_evicted()).collect();
         assert_eq!(evicted, [false, true, false]);
-        pool.update(&conns[1], &mut known[1], 0);
-        pool.update(&conns[0], &mut known[0], 0);
-        pool.update(&conns[2], &mut known[2], 0);
+        pool.update(&conns[1], known[1], 0);
+        pool.update(&conns[0], known[0], 0);
+        pool.update(&conns[2], known[2], 0);
         assert_eq!(pool.0.lock().total, 0);
         assert!(pool.0.lock().by_size.is_empty());
     }

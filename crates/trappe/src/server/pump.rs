@@ -26,7 +26,7 @@ use super::{
     Shared,
     conn::Conn,
     mail::{Act, Mail},
-    metrics::Tally,
+    metrics::{Missed, Tally},
     shard::Shards,
 };
 use crate::net::{sink::Sink, sniff};
@@ -270,6 +270,9 @@ impl Pump {
                 }
             }
             self.dirty.pop_front();
+            if let Some(shard) = self.shards.0.get_mut(&room) {
+                (shard.is_dirty, shard.left) = (false, 0);
+            }
             self.time(Some(room), before);
             self.keep_bounds(room);
             self.publish_front(room);
@@ -359,6 +362,11 @@ impl Pump {
             let released = slot.listener.released();
             if released > 0 {
                 slot.conn.release(released);
+            }
+            let forgotten = slot.listener.forgotten();
+            if forgotten > 0 {
+                slot.conn.missed.fetch_add(forgotten, Relaxed);
+                self.shared.metrics.worker(self.worker).missed(Missed::Forgotten, forgotten);
             }
             if !slot.wrote
                 && !slot.conn.was_heard()

@@ -131,8 +131,7 @@ struct Listening {
 pub(crate) enum After {
     /// It is over.
     End,
-    /// It has become a WebSocket member.
-    /// … which has sent this already.
+    /// It has become a WebSocket member, which has sent these bytes already.
     Talk(Box<Talk>, Vec<u8>),
     /// It has become a stream of events.
     Listen(Voice),
@@ -313,11 +312,7 @@ impl Reader {
 
     /// Nothing that still comes is of interest.
     fn deafen(&mut self) {
-        if let State::Talking(mut talk) =
-            std::mem::replace(&mut self.state, State::Deaf(Timer::default()))
-        {
-            talk.fall_silent(&self.shared, &self.conn);
-        }
+        self.state = State::Deaf(Timer::default());
     }
 
     /// This is no member: it is told why, if nothing was written to it yet, and closed.
@@ -448,7 +443,7 @@ impl Reader {
     /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
     fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.state {
-            State::Talking(talk) => self.conn.is_full() || talk.voice.must_wait(&self.conn, cx),
+            State::Talking(talk) => talk.must_wait(&self.conn, cx),
             _ => false,
         }
     }

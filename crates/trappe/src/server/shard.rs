@@ -23,6 +23,8 @@ pub(super) struct Shard {
     /// Where the pass is, and how many members it still has to visit.
     pub(super) scan: usize,
     pub(super) left: usize,
+    /// It stands among the rooms with news.
+    pub(super) is_dirty: bool,
     pub(super) behind: usize,
     pub(super) front: Front,
     /// What may be kept beyond the retention for those who are behind; shrinks when the hub is at its limit.
@@ -58,6 +60,7 @@ impl Pump {
             members: Vec::new(),
             scan: 0,
             left: 0,
+            is_dirty: false,
             behind: 0,
             front,
             lag_bytes,
@@ -91,6 +94,7 @@ impl Pump {
         }
         let shard = self.shards.0.get_mut(&room).expect("a member's room has a shard");
         shard.members.swap_remove(cursor.place as usize);
+        shard.left = shard.left.min(shard.members.len());
         shard.behind -= usize::from(cursor.behind);
         shard.front.forget(number);
         let moved = shard.members.get(cursor.place as usize).copied();
@@ -167,7 +171,7 @@ impl Pump {
 
     pub(super) fn mark(&mut self, room: u32) {
         if let Some(shard) = self.shards.0.get_mut(&room) {
-            if shard.left == 0 {
+            if !std::mem::replace(&mut shard.is_dirty, true) {
                 self.dirty.push_back(room);
             }
             shard.left = shard.members.len().max(1);
@@ -243,7 +247,7 @@ impl Pump {
             &say(look.lang, "slow-closed", &[]),
             &[],
         );
-        self.finish(id, Cursor::at, farewell.into());
+        self.finish(id, &[], farewell.into());
     }
 
     /// The hub is at its limit and this room uses most: half of what its slow members are allowed.

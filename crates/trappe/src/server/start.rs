@@ -39,7 +39,6 @@ use super::{
     mail::{Defaults, Mail},
     make_room,
     metrics::Metrics,
-    pool::Pool,
     room::Posts,
     sync::{self, Post},
     worker,
@@ -213,7 +212,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         loop {
             tokio::select! {
                 () = stop() => break,
-                _ = sweep.tick() => shared.hub.lock().sweep(shared.now()),
+                _ = sweep.tick() => shared.sweep(),
             }
         }
         // Whoever looks for the socket from now on finds none, or that of the next server.
@@ -300,7 +299,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
         hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
         lobby,
         posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },
-        pool: Pool::default(),
+        pool: Arc::default(),
         defaults: Defaults {
             look,
             message_bytes: config.message_bytes,

@@ -1,12 +1,11 @@
 //! A client that says something: how its bytes become messages, and when.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, task::Context, time::Duration};
 
-use bytes::Bytes;
 use trappe_core::{
     encode::ws::{self, Opcode},
     framing::{End, Frame, Framer},
-    limits::{PING, REPLIES_BYTES, TAKE_OVER, TURN_COMMANDS},
+    limits::{PING, REPLIES_BYTES, TAKE_OVER, TURN_COMMANDS, UNFINISHED_IDLE, UNFINISHED_TOTAL},
     session::Session,
 };
 
@@ -15,6 +14,7 @@ use super::{
     conn::Conn,
     mail::Defaults,
     moves,
+    pool::Share,
     reader::Timer,
     voice::{Verdict, Voice},
 };
@@ -28,6 +28,10 @@ use crate::net::{
 struct Socket {
     frames: WebSocket,
     alive: Alive,
+    /// Since when a message is unfinished.
+    unfinished: Option<Duration>,
+    /// It isn't read from: what it says lies unread, its signs of life too.
+    unread: bool,
 }
 
 /// What a client's bytes are.
@@ -43,13 +47,13 @@ pub(crate) struct Talk {
     pub(super) timer: Timer,
     /// What was read, but isn't carried out yet.
     rest: Vec<u8>,
-    /// What the pool of unfinished bytes knows of this client.
-    held: usize,
+    /// What it holds of what is unfinished.
+    share: Share,
 }
 
 impl Talk {
     /// A client of lines. `suspect`: the first bytes, where they may still become an HTTP request line; then no pause ends it.
-    pub(super) fn new(shared: &Shared, conn: &Conn, suspect: Option<&[u8]>) -> Talk {
+    pub(super) fn new(shared: &Shared, conn: &Arc<Conn>, suspect: Option<&[u8]>) -> Talk {
         let Defaults { look, message_bytes, .. } = shared.defaults;
         let session = Session::new(conn.number(), look, message_bytes);
         let mut voice = Voice::new(session, [Arc::clone(shared.lobby())]);
@@ -57,17 +61,28 @@ impl Talk {
         let mut framer = Framer::new(look.framing, message_bytes);
         framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
         let input = Input::Stream(framer);
-        Talk { input, voice, timer: Timer::default(), rest: Vec::new(), held: 0 }
+        Talk {
+            input,
+            voice,
+            timer: Timer::default(),
+            rest: Vec::new(),
+            share: Share::new(&shared.pool, conn),
+        }
     }
 
     /// A client whose upgrade to WebSocket is done.
-    pub(crate) fn websocket(shared: &Shared, voice: Voice) -> Talk {
+    pub(crate) fn websocket(shared: &Shared, conn: &Arc<Conn>, voice: Voice) -> Talk {
         let now = shared.now();
         let frames = WebSocket::new(shared.defaults.message_bytes);
-        let input = Input::WebSocket(Box::new(Socket { frames, alive: Alive::new(now) }));
+        let input = Input::WebSocket(Box::new(Socket {
+            frames,
+            alive: Alive::new(now),
+            unfinished: None,
+            unread: false,
+        }));
         let mut timer = Timer::default();
         timer.set(now, Some(now + if voice.waits { TAKE_OVER } else { PING }));
-        Talk { input, voice, timer, rest: Vec::new(), held: 0 }
+        Talk { input, voice, timer, rest: Vec::new(), share: Share::new(&shared.pool, conn) }
     }
 
     /// Takes what was read.
@@ -175,6 +190,14 @@ impl Talk {
                 if self.voice.waits {
                     moves::enter_lobby(shared, conn, &mut self.voice);
                 }
+                if socket.unread {
+                    socket.alive.heard(now);
+                }
+                let idle = now.saturating_sub(socket.alive.last_heard());
+                let total = socket.unfinished.map(|since| now.saturating_sub(since));
+                if total.is_some_and(|total| total >= UNFINISHED_TOTAL || idle >= UNFINISHED_IDLE) {
+                    return self.close(shared, conn, code::POLICY, "unfinished");
+                }
                 match socket.alive.check(now) {
                     Check::Wait(_) => Verdict::GoOn,
                     Check::Ask => {
@@ -182,8 +205,7 @@ impl Talk {
                         Verdict::GoOn
                     }
                     Check::Gone => {
-                        self.voice.depart(shared, conn, None, Bytes::new());
-                        Verdict::Quit
+                        return self.close(shared, conn, code::POLICY, "no sign of life");
                     }
                 }
             }
@@ -222,11 +244,6 @@ impl Talk {
         Verdict::GoOn
     }
 
-    /// This client says nothing more: the pool of unfinished bytes forgets it.
-    pub(super) fn fall_silent(&mut self, shared: &Shared, conn: &Arc<Conn>) {
-        shared.pool.update(conn, &mut self.held, 0);
-    }
-
     /// The unfinished message of this client is dropped: all clients' were too large together, and this one's was
     /// the largest.
     pub(super) fn evict(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
@@ -238,33 +255,51 @@ impl Talk {
                 Verdict::GoOn
             }
             // A part of a message can't be taken out of the stream of frames: RFC 6455 has a close code for it.
-            Input::WebSocket(socket) => {
-                socket.frames = WebSocket::new(shared.defaults.message_bytes);
-                let farewell = close_frame(code::TOO_LONG, "unfinished");
-                self.voice.depart(shared, conn, None, farewell);
-                Verdict::Quit
+            Input::WebSocket(_) => {
+                return self.close(shared, conn, code::TOO_LONG, "unfinished");
             }
         };
         self.after(shared, conn, shared.now());
         verdict
     }
 
+    /// Ends a WebSocket connection from this side: nothing more that comes is of interest.
+    fn close(&mut self, shared: &Shared, conn: &Arc<Conn>, code: u16, reason: &str) -> Verdict {
+        self.share.set(0);
+        self.voice.depart(shared, conn, None, close_frame(code, reason));
+        Verdict::Quit
+    }
+
+    /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind, or its own replies are.
+    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
+        let wait = conn.is_full() || self.voice.must_wait(conn, cx);
+        if let Input::WebSocket(socket) = &mut self.input {
+            socket.unread = wait;
+        }
+        wait
+    }
+
     fn after(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
         self.voice.flush(shared, conn);
-        let held = match &self.input {
+        let held = match &mut self.input {
             Input::Stream(framer) => {
                 self.timer.set(now, framer.deadline());
                 framer.held()
             }
             Input::WebSocket(socket) => {
                 // One that is set goes off in time; who was heard meanwhile is then left in peace.
+                socket.unfinished = match socket.unfinished {
+                    _ if socket.frames.held() == 0 => None,
+                    None => Some(now),
+                    since => since,
+                };
                 if !self.timer.is_set() {
                     self.timer.set(now, Some(socket.alive.due().max(now)));
                 }
                 socket.frames.held()
             }
         };
-        shared.pool.update(conn, &mut self.held, held);
+        self.share.set(held);
     }
 }
 

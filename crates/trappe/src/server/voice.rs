@@ -68,6 +68,13 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Forgets what was sent too long ago to come again.
+    pub(super) fn expire(&self, now: Duration) {
+        self.sent.lock().expire(now);
+    }
+}
+
 /// A room that a member is in.
 pub(crate) struct Seat {
     pub(crate) room: Arc<Room>,
@@ -130,7 +137,10 @@ impl Voice {
                 return Verdict::Http;
             }
         }
-        let before = self.out.len();
+        if conn.is_superseded() {
+            return Verdict::Quit;
+        }
+        let mut before = self.out.len();
         let rejected = !matches!(frame, Frame::Message { .. });
         let step = self.session.frame(frame, &mut self.out);
         if rejected {
@@ -140,7 +150,7 @@ impl Voice {
             // What was said before is in the old look, the reply in the new.
             let reply = self.out.split_off(before);
             self.queue(shared, conn, Item::Look(look, echo));
-            self.out = reply;
+            (self.out, before) = (reply, 0);
         }
         if !matches!(step, Step::Hello { .. }) {
             if self.waits {
@@ -148,7 +158,7 @@ impl Voice {
             }
             let is_op = self.session.to().op.is_some();
             if is_op && self.identity.is_none() && self.session.look().is_json() {
-                let reply = self.out.split_off(before.min(self.out.len()));
+                let reply = self.out.split_off(before);
                 moves::introduce(shared, conn, self, false);
                 self.out.extend_from_slice(&reply);
             }

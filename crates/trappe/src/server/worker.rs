@@ -1,7 +1,7 @@
 //! A worker: a thread with a runtime of its own, one pump, and the readers of its connections.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -16,7 +16,6 @@ use trappe_core::{
     limits::{EXPIRY, HTTP_HEAD, SILENCE, SILENCE_AHEAD},
     reply::{self, Ending, To},
     room::{
-        cursor::Cursor,
         listener::{Item, Views},
         view::View,
     },
@@ -192,11 +191,7 @@ impl Worker {
             }
             Mail::Finish(conn, ends, farewell) => {
                 if let Some((id, _)) = self.pump.slot(&conn) {
-                    let end = |cursor: &Cursor| {
-                        let end = ends.iter().find(|(room, _)| *room == cursor.room());
-                        end.map_or(cursor.at(), |(_, end)| *end)
-                    };
-                    self.pump.finish(id, end, farewell);
+                    self.pump.finish(id, &ends, farewell);
                 }
             }
             Mail::Supersede(conn) => {
@@ -205,7 +200,7 @@ impl Worker {
                     let sentence = say(look.lang, "superseded", &[]);
                     let farewell =
                         reply::farewell(To::unasked(look), Ending::Superseded, &sentence, &[]);
-                    self.pump.finish(id, Cursor::at, farewell.into());
+                    self.pump.finish(id, &[], farewell.into());
                 }
             }
             Mail::ReadLast => {
@@ -260,10 +255,7 @@ impl Worker {
         self.pump.closing = true;
         self.close_by = Some(Instant::now() + trappe_core::limits::DRAIN);
         let ids: Vec<u32> = self.pump.slots.iter().map(|(_, slot)| slot.conn.slot).collect();
-        let heads: BTreeMap<u32, u64> =
-            self.pump.shards.0.iter().map(|(room, shard)| (*room, shard.view.end())).collect();
         for id in ids {
-            let head = |cursor: &Cursor| heads.get(&cursor.room()).copied().unwrap_or_default();
             let slot = &self.pump.slots[id as usize];
             let look = slot.listener.look();
             // Whoever is no member (yet) has no end to be told of.
@@ -276,7 +268,12 @@ impl Worker {
                 let sentence = say(look.lang, "shutting-down", &[]);
                 reply::farewell(To::unasked(look), Ending::Shutdown, &sentence, &rooms)
             };
-            self.pump.finish(id, head, farewell.into());
+            let views = slot
+                .listener
+                .cursors()
+                .filter_map(|c| Some((c.room(), self.pump.shards.view(c.room())?.end())));
+            let heads: Vec<(u32, u64)> = views.collect();
+            self.pump.finish(id, &heads, farewell.into());
         }
     }
 
@@ -354,7 +351,7 @@ impl Worker {
                 conn.claim(item.cost());
                 slot.listener.push(item);
             }
-            self.pump.finish(id, Cursor::at, Bytes::new());
+            self.pump.finish(id, &[], Bytes::new());
         }
     }
 }
