@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod cursor;
+pub mod item;
 pub mod listener;
 pub mod log;
 pub mod page;

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::{
     batch::Life,
-    listener::{Item, Listener, Next, Views},
+    item::Item,
+    listener::{Listener, Next, Views},
     log::{Log, Retain},
     view::View,
 };

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::net::tcp::OwnedReadHalf;
-use trappe_core::{limits::READ_BYTES, room::listener::Item};
+use trappe_core::{limits::READ_BYTES, room::item::Item};
 
 use crate::server::{Shared, conn::Conn, voice};
 

@@ -7,7 +7,7 @@ use trappe_core::{
     encode::{Look, Wire},
     name::Name,
     reply,
-    room::listener::Item,
+    room::item::Item,
     session::Session,
 };
 

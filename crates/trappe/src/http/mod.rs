@@ -30,7 +30,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use tokio::{net::tcp::OwnedReadHalf, time::timeout};
 use trappe_core::{
     limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST},
-    room::listener::Item,
+    room::item::Item,
 };
 
 pub(crate) use self::guard::Guard;

@@ -13,7 +13,7 @@ use trappe_core::{
     message::{Author, Kind},
     name::Name,
     reply::{self, Ending},
-    room::listener::Item,
+    room::item::Item,
     words::say,
 };
 

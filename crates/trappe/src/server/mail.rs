@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use trappe_core::{
     encode::Look,
-    room::{batch::Batch, listener::Item},
+    room::{batch::Batch, item::Item},
 };
 
 use super::{conn::Conn, room::Room};

@@ -12,7 +12,7 @@ use trappe_core::{
     hub::Joined,
     message::{Kind, Position},
     name::Name,
-    room::listener::Item,
+    room::item::Item,
 };
 
 use super::{

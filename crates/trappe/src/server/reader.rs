@@ -20,7 +20,7 @@ use tokio::{
 };
 use trappe_core::{
     limits::{HEARTBEAT, LINGER, READ_BYTES, SNIFF, SNIFF_BYTES},
-    room::listener::Item,
+    room::item::Item,
 };
 
 use super::{

@@ -15,7 +15,7 @@ use trappe_core::{
     framing::Frame,
     message::{Author, Entry, Kind, Position},
     name::Name,
-    room::listener::Item,
+    room::item::Item,
     sent::{Seen, Sent},
     session::{Session, Step},
 };

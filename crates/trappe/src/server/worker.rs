@@ -15,10 +15,7 @@ use trappe_core::{
     encode::Look,
     limits::{EXPIRY, HTTP_HEAD, SILENCE, SILENCE_AHEAD},
     reply::{self, Ending, To},
-    room::{
-        listener::{Item, Views},
-        view::View,
-    },
+    room::{item::Item, listener::Views, view::View},
     words::say,
 };
 

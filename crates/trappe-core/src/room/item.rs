@@ -1,0 +1,58 @@
+//! What can stand in a member's private queue.
+
+use bytes::Bytes;
+
+use crate::{command::At, encode::Look, limits::ITEM_BYTES, message::Author};
+
+/// What stands in a private queue. `A` is what the shell wants to be told at this place in the order.
+#[derive(Debug)]
+pub enum Item<A> {
+    /// Bytes to write as they are: replies and errors.
+    Bytes(Bytes),
+    /// A private message, to be written as the member is written to when its turn comes.
+    Direct {
+        /// Who says it.
+        from: Author,
+        /// When, in microseconds since 1970.
+        time_us: u64,
+        /// What.
+        body: Bytes,
+    },
+    /// Bytes that take no room in the queue: the listener's own talk around a replay.
+    Own(Bytes),
+    /// The last messages of a room, between two notices.
+    History {
+        /// The room.
+        room: u32,
+        /// How many.
+        count: usize,
+        /// The id of the op that asks.
+        id: Option<u64>,
+    },
+    /// Everything after a position, then `* live`; the cursor goes on from there.
+    Resume {
+        /// The room.
+        room: u32,
+        /// The position.
+        at: At,
+        /// The id of the op that asks.
+        id: Option<u64>,
+    },
+    /// A change of look, from this place on.
+    Look(Look, bool),
+    /// Handed to the shell when reached.
+    Act(A),
+}
+
+impl<A> Item<A> {
+    /// What it takes of the private queue's room.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Item::Bytes(bytes) => ITEM_BYTES + bytes.len(),
+            Item::Direct { body, .. } => ITEM_BYTES + body.len(),
+            Item::Own(_) => 0,
+            _ => ITEM_BYTES,
+        }
+    }
+}
