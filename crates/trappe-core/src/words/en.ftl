@@ -40,6 +40,7 @@ now-in = you are in { $room }, { $count ->
     [one] { $count } member
    *[other] { $count } members
     }, position { $position }
+goodbye-bare = goodbye
 goodbye = goodbye; your position: { $position }
 who = { $count ->
     [one] { $count } member

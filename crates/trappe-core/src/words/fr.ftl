@@ -41,6 +41,7 @@ now-in = vous êtes dans { $room }, { $count ->
     [one] { $count } membre
    *[other] { $count } membres
     }, position { $position }
+goodbye-bare = au revoir
 goodbye = au revoir ; votre position : { $position }
 who = { $count ->
     [one] { $count } membre

@@ -200,10 +200,13 @@ fn speak(
     author: Author,
     body: &[u8],
 ) -> Result<Position, Name> {
-    // Held until it is said: nobody takes the name in between.
-    let hub = shared.hub.lock();
-    if let Some(name) = author.name.as_ref().filter(|name| !hub.is_free(name)) {
-        return Err(name.clone());
+    // Held until it is said: nobody takes the name in between. Nobody can be called `http`.
+    let chosen = author.name.clone().filter(|name| *name != Name::http());
+    let hub = chosen.as_ref().map(|_| shared.hub.lock());
+    if let (Some(name), Some(hub)) = (chosen, &hub)
+        && !hub.is_free(&name)
+    {
+        return Err(name);
     }
     let appended = shared.append(conn.worker, room, now, Entry::speech(author, None, body));
     drop(hub);

@@ -103,17 +103,17 @@ impl Task {
         let load = Share::new(&self.shared.pool, &self.conn);
         let head = match timeout(HTTP_HEAD, read_head(io, &load)).await {
             Ok(Some(Ok(head))) => head,
-            Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code, true),
+            Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code),
             // Nobody is left to be told.
             Ok(None) => return After::End,
-            Err(_late) => return self.refuse(408, "too-slow", true),
+            Err(_late) => return self.refuse(408, "too-slow"),
         };
         let browser = head.header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
         if let Some(from) = self.conn.peer.ip().filter(|_| browser) {
             self.shared.browsers.asked(self.shared.now(), from);
         }
         if let Err((status, code)) = self.check(&head) {
-            return self.refuse(status, code, head.method != http::Method::HEAD);
+            return self.deny(&head, status, code);
         }
         // hyper has no number for such a length, and would speak of the head.
         if matches!(head.length, Length::Bytes(bytes) if bytes > u64::MAX / 2) {
@@ -123,7 +123,7 @@ impl Task {
         let route = Route::of(&head, http.echo);
         let is_page = matches!(route, Ok(Route::Root | Route::Connect(_)));
         if !is_page && guard::is_from_elsewhere(&head) {
-            return self.refuse(403, "origin-not-allowed", head.method != http::Method::HEAD);
+            return self.deny(&head, 403, "origin-not-allowed");
         }
         match route {
             Ok(Route::WebSocket) if route::is_get(&head) => {
@@ -152,7 +152,7 @@ impl Task {
     /// Who may ask at all: PROTOCOL §8.
     fn check(&self, head: &Head) -> Result<(), (u16, &'static str)> {
         if head.header("expect").is_some_and(|it| !it.eq_ignore_ascii_case("100-continue")) {
-            return Err((417, "bad-request"));
+            return Err((417, "expectation-failed"));
         }
         let guard = &self.shared.http.guard;
         if guard::is_forwarded(head) && !self.shared.open {
@@ -204,9 +204,16 @@ impl Task {
     }
 
     /// An answer to what no parser is to see.
-    fn refuse(&self, status: u16, code: &'static str, body: bool) -> After {
+    fn refuse(&self, status: u16, code: &'static str) -> After {
         let answer = answer::Answer::error(self.shared.defaults.look.lang, status, code);
-        self.write(status, answer.to_bytes(None, body))
+        self.write(status, answer.to_bytes(None, true))
+    }
+
+    /// An answer to who may not ask; no origin is let in to read it.
+    fn deny(&self, head: &Head, status: u16, code: &'static str) -> After {
+        let lang = api::lang_of(head, self.shared.defaults.look.lang);
+        let answer = answer::Answer::error(lang, status, code);
+        self.write(status, answer.to_bytes(None, head.method != http::Method::HEAD))
     }
 
     fn say(&self, answer: &answer::Answer, head: &Head) -> After {

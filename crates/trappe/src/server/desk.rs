@@ -80,7 +80,11 @@ fn quit(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, word: &str) {
         voice.seats.iter().map(|seat| (seat.room.name().as_str(), seat.room.position())).collect();
     let look = voice.session.look();
     let shown: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
-    let sentence = say(look.lang, "goodbye", &[("position", (&shown.join(", ")).into())]);
+    let sentence = if shown.is_empty() {
+        say(look.lang, "goodbye-bare", &[])
+    } else {
+        say(look.lang, "goodbye", &[("position", (&shown.join(", ")).into())])
+    };
     let farewell = reply::farewell(voice.session.to(), Ending::Quit, &sentence, &positions);
     let word: String = word.chars().take(LAST_WORD_CHARS).collect();
     let word = (!word.is_empty()).then_some(&*word);

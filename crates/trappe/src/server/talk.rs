@@ -288,11 +288,16 @@ impl Talk {
             }
             Input::WebSocket(socket) => {
                 // One that is set goes off in time; who was heard meanwhile is then left in peace.
+                let begins = socket.unfinished.is_none();
                 socket.unfinished = match socket.unfinished {
                     _ if socket.frames.held() == 0 => None,
                     None => Some(now),
                     since => since,
                 };
+                if begins && socket.unfinished.is_some() && !self.voice.waits {
+                    let idle = now + UNFINISHED_IDLE;
+                    self.timer.set(now, Some(idle.min(socket.alive.due().max(now))));
+                }
                 if !self.timer.is_set() {
                     self.timer.set(now, Some(socket.alive.due().max(now)));
                 }
