@@ -14,3 +14,6 @@ pub mod view;
 
 #[cfg(test)]
 mod properties;
+
+#[cfg(test)]
+mod rooms_properties;
