@@ -119,7 +119,6 @@ impl World {
             Step::Say(room, number) if number != READER || self.inside.contains_key(&room) => {
                 self.append(room, Entry::speech(author(number), None, b"x"));
             }
-            Step::Say(..) => {}
             Step::Enter(room) if !self.inside.contains_key(&room) => {
                 let (at, _) = self.log(room).enter(0, READER);
                 self.inside.insert(room, at.1);
@@ -130,7 +129,7 @@ impl World {
                 self.append(room, Entry::notice(author(READER), Kind::Left(None)));
                 self.listener.push(Item::Act(Act::Leave(room)));
             }
-            Step::Enter(_) | Step::Leave(_) => {}
+            Step::Say(..) | Step::Enter(_) | Step::Leave(_) => {}
             Step::Seal(room) => {
                 if let Some(batch) = self.log(room).seal() {
                     self.shards.0.get_mut(&room).expect("each has a view").push(batch);
