@@ -453,6 +453,16 @@ impl<A> Listener<A> {
         self.cursor_mut(i).reached(index);
     }
 
+    /// Whether nothing more is due to it than what stands in the only room that it is in, and that has been written.
+    #[must_use]
+    pub fn is_at_rest(&self, view: &View) -> bool {
+        self.more.is_none()
+            && self.private.is_none()
+            && self.half.is_none()
+            && !self.finishing
+            && self.first.at() == view.end()
+    }
+
     /// `n` bytes of the runs have been written; the rest of a record that is cut is remembered as half written. Returns how
     /// many messages that were.
     pub fn written(&mut self, i: usize, view: &View, mut n: usize) -> u64 {

@@ -384,6 +384,7 @@ impl Pump {
                 self.kill(id);
                 return Visit::Left;
             }
+            let mut at_rest = false;
             let written = match next {
                 Next::Idle => return Visit::Settled,
                 Next::Half => {
@@ -396,7 +397,10 @@ impl Pump {
                 Next::Records(i) => {
                     let room = slot.listener.cursor(i).room();
                     let view = self.shards.view(room).expect("a due record is one that is held");
-                    records(&slot.sink, &mut slot.listener, i, view, &mut self.tally)
+                    let written = records(&slot.sink, &mut slot.listener, i, view, &mut self.tally);
+                    // By far the commonest: it needs not be asked once more.
+                    at_rest = slot.listener.is_at_rest(view);
+                    written
                 }
                 Next::Act(act) => {
                     self.act(id, act);
@@ -418,6 +422,9 @@ impl Pump {
                     self.tally.bytes += n as u64;
                     if let Some(ending) = &mut slot.ending {
                         ending.1 = self.shared.now();
+                    }
+                    if at_rest {
+                        return Visit::Settled;
                     }
                     budget = budget.saturating_sub(n);
                     if budget == 0 || writes >= TURN_MEMBER_WRITES {
