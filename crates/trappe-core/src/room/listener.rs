@@ -121,7 +121,7 @@ impl<A> Listener<A> {
                 cursor.spoke(*until);
             }
             if self.finishing {
-                let end = end_of(&private.ends, room).unwrap_or(cursor.at());
+                let end = end_of(&private.ends, room).unwrap_or(view.end());
                 cursor.finish(end);
             }
         }
@@ -210,7 +210,7 @@ impl<A> Listener<A> {
     }
 
     /// Nothing more is written than what is due up to the end of each room (rooms that have none here: up to where the
-    /// member stands), and the farewell; then [`Next::Done`] comes. Only the first farewell counts.
+    /// member stands, or, if it has yet to enter, what has been said by then), and the farewell; then [`Next::Done`] comes. Only the first farewell counts.
     pub fn finish(&mut self, ends: &[(u32, u64)], farewell: Bytes) {
         for cursor in self.cursors_mut() {
             let end = end_of(ends, cursor.room()).unwrap_or(cursor.at());

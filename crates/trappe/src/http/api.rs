@@ -123,7 +123,7 @@ async fn post(
     if key.is_some_and(|key| key.len() > IDEMPOTENCY_KEY_BYTES) {
         return Err(error(400, "idempotency-key"));
     }
-    let author = author(shared, head, lang)?;
+    let author = author(shared, head, lang, key.is_some())?;
     let most = shared.defaults.message_bytes;
     // Who announces too much is told before it has sent it.
     let announced = matches!(head.length, Length::Bytes(bytes) if bytes > most as u64);
@@ -215,13 +215,15 @@ fn speak(
 }
 
 /// Who says what is posted: `http`, or a name that nobody bears.
-fn author(shared: &Shared, head: &Head, lang: Lang) -> Result<Author, Answer> {
+///
+/// `may_be_said`: it may have been said already, when the name was free; that is seen when it is to be said.
+fn author(shared: &Shared, head: &Head, lang: Lang, may_be_said: bool) -> Result<Author, Answer> {
     let Some(given) = head.header("x-trappe-name") else {
         return Ok(Author { number: 0, name: Some(Name::http()) });
     };
     let name = Name::parse(given)
         .map_err(|why| Answer::refusal(400, why.code(), &reply::bad_name(lang, &why)))?;
-    if !shared.hub.lock().is_free(&name) {
+    if !may_be_said && !shared.hub.lock().is_free(&name) {
         return Err(taken(lang)(name));
     }
     Ok(Author { number: 0, name: Some(name) })

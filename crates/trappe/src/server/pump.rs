@@ -365,7 +365,6 @@ impl Pump {
             }
             let forgotten = slot.listener.forgotten();
             if forgotten > 0 {
-                slot.conn.missed.fetch_add(forgotten, Relaxed);
                 self.shared.metrics.worker(self.worker).missed(Missed::Forgotten, forgotten);
             }
             if !slot.wrote

@@ -138,6 +138,7 @@ impl Voice {
             }
         }
         if conn.is_superseded() {
+            self.depart(shared, conn, None, Bytes::new());
             return Verdict::Quit;
         }
         let mut before = self.out.len();

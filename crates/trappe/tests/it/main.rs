@@ -29,6 +29,8 @@ mod formats;
 mod framings;
 mod history;
 mod hostile;
+mod hostile_rooms;
+mod hostile_web;
 mod http;
 mod http_answers;
 mod http_bad;
