@@ -79,6 +79,8 @@ pub struct Listener<A> {
     look: Look,
     echo: bool,
     finishing: bool,
+    /// Its farewell is among what is due, or was written.
+    farewelled: bool,
 }
 
 impl<A> Listener<A> {
@@ -96,6 +98,7 @@ impl<A> Listener<A> {
             look,
             echo: false,
             finishing: false,
+            farewelled: false,
         }
     }
 
@@ -216,11 +219,14 @@ impl<A> Listener<A> {
             let end = end_of(ends, cursor.room()).unwrap_or(cursor.at());
             cursor.finish(end);
         }
-        if !mem::replace(&mut self.finishing, true) && !farewell.is_empty() {
+        self.finishing = true;
+        if !farewell.is_empty() && !mem::replace(&mut self.farewelled, true) {
             self.private().farewell = farewell;
         }
         if let Some(private) = &mut self.private {
-            private.ends = ends.to_vec();
+            let new = ends.iter().filter(|(room, _)| end_of(&private.ends, *room).is_none());
+            let new: Vec<_> = new.copied().collect();
+            private.ends.extend(new);
         }
     }
 

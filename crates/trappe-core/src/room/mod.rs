@@ -16,4 +16,6 @@ pub mod view;
 mod properties;
 
 #[cfg(test)]
+mod listener_tests;
+#[cfg(test)]
 mod rooms_properties;

@@ -30,8 +30,19 @@ struct Socket {
     alive: Alive,
     /// Since when a message is unfinished.
     unfinished: Option<Duration>,
-    /// It isn't read from: what it says lies unread, its signs of life too.
+    /// It isn't read from for the others' sake: what it says lies unread, its signs of life too.
     unread: bool,
+}
+
+impl Socket {
+    /// When there is something to be looked at.
+    fn due(&self) -> Duration {
+        let alive = self.alive.due();
+        let unfinished = self
+            .unfinished
+            .map(|since| (self.alive.last_heard() + UNFINISHED_IDLE).min(since + UNFINISHED_TOTAL));
+        unfinished.map_or(alive, |due| due.min(alive))
+    }
 }
 
 /// What a client's bytes are.
@@ -272,11 +283,12 @@ impl Talk {
 
     /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind, or its own replies are.
     pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
-        let wait = conn.is_full() || self.voice.must_wait(conn, cx);
+        let held_back = self.voice.must_wait(conn, cx);
         if let Input::WebSocket(socket) = &mut self.input {
-            socket.unread = wait;
+            // That it doesn't read its own replies is its own affair.
+            socket.unread = held_back;
         }
-        wait
+        held_back || conn.is_full()
     }
 
     fn after(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
@@ -288,18 +300,13 @@ impl Talk {
             }
             Input::WebSocket(socket) => {
                 // One that is set goes off in time; who was heard meanwhile is then left in peace.
-                let begins = socket.unfinished.is_none();
                 socket.unfinished = match socket.unfinished {
                     _ if socket.frames.held() == 0 => None,
                     None => Some(now),
                     since => since,
                 };
-                if begins && socket.unfinished.is_some() && !self.voice.waits {
-                    let idle = now + UNFINISHED_IDLE;
-                    self.timer.set(now, Some(idle.min(socket.alive.due().max(now))));
-                }
                 if !self.timer.is_set() {
-                    self.timer.set(now, Some(socket.alive.due().max(now)));
+                    self.timer.set(now, Some(socket.due().max(now)));
                 }
                 socket.frames.held()
             }

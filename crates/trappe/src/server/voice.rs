@@ -138,7 +138,8 @@ impl Voice {
             }
         }
         if conn.is_superseded() {
-            self.depart(shared, conn, None, Bytes::new());
+            // Its end is under way from there; only the count is still to be put right.
+            shared.depart(&mut shared.hub.lock(), now, conn);
             return Verdict::Quit;
         }
         let mut before = self.out.len();
