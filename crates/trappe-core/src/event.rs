@@ -241,3 +241,11 @@ pub enum Event<'a> {
         id: Option<u64>,
     },
 }
+
+impl<'a> Event<'a> {
+    /// An error that is about no op and no place: a code and its sentence.
+    #[must_use]
+    pub fn error(code: &'a str, text: &'a str) -> Event<'a> {
+        Event::Error { code, text, op: None, id: None, at: None, field: None, room: None }
+    }
+}

@@ -163,16 +163,7 @@ impl Look {
     /// An error to this member alone: `! code sentence`.
     pub fn error(self, out: &mut Vec<u8>, code: &str, sentence: &str) {
         if self.is_json() {
-            let event = Event::Error {
-                code,
-                text: sentence,
-                op: None,
-                id: None,
-                at: None,
-                field: None,
-                room: None,
-            };
-            return self.event(out, &event);
+            return self.event(out, &Event::error(code, sentence));
         }
         self.reply(out, |line| text::error(line, code, sentence));
     }

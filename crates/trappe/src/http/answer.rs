@@ -40,8 +40,7 @@ impl Answer {
     /// What is wrong, in words: the same object as an error has everywhere else.
     pub(super) fn refusal(status: u16, code: &str, text: &str) -> Answer {
         let mut body = Vec::new();
-        let (op, id, at, field, room) = (None, None, None, None, None);
-        json::event(&mut body, &Event::Error { code, text, op, id, at, field, room });
+        json::event(&mut body, &Event::error(code, text));
         Answer::json(status, body)
     }
 
