@@ -211,7 +211,7 @@ pub fn parse(message: &[u8]) -> Parsed<'_> {
 }
 
 /// The word and what follows its space, if the message has the form of a command.
-fn split_command(message: &[u8]) -> Option<(&str, &[u8])> {
+pub(crate) fn split_command(message: &[u8]) -> Option<(&str, &[u8])> {
     let after = message.strip_prefix(b"/")?;
     let end = after
         .iter()
@@ -229,6 +229,11 @@ fn request(word: &str, rest: &[u8]) -> Result<Request, Refusal> {
         return Err(Refusal::NotUtf8 { command: command.name });
     };
     (command.read)(&Arguments { command, rest })
+}
+
+/// Whether there is a command of this name or French alias.
+pub(crate) fn is_known(word: &str) -> bool {
+    find(word).is_ok()
 }
 
 /// The command of this name or French alias, in any case.

@@ -218,6 +218,8 @@ pub enum Event<'a> {
         missed: u64,
         /// Its own messages that were refused.
         refused: u64,
+        /// How many watch its wire.
+        watched: u64,
         /// See the module.
         id: Option<u64>,
     },

@@ -134,6 +134,14 @@ pub struct Hub<M, R, S> {
     next_member: u64,
 }
 
+impl<M> Member<M> {
+    /// The member as others see it.
+    #[must_use]
+    pub fn author(&self, number: u64) -> Author {
+        Author { number, name: self.name.clone() }
+    }
+}
+
 impl<M, R: Clone, S: Clone> Hub<M, R, S> {
     /// A hub with one room, its lobby, that is there for ever.
     pub fn new(lobby: Name, handle: R) -> Hub<M, R, S> {
@@ -361,6 +369,18 @@ impl<M, R: Clone, S: Clone> Hub<M, R, S> {
     #[must_use]
     pub fn member(&self, number: u64) -> Option<&Member<M>> {
         self.members.get(&number)
+    }
+
+    /// The numbers of all members, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.members.keys().copied()
+    }
+
+    /// The rooms with most members, at most `most`: the name, how many there are, and what the shell keeps. Of equal ones, the
+    /// older first.
+    #[must_use]
+    pub fn busiest(&self, most: usize) -> Vec<(Name, usize, R)> {
+        self.rooms.busiest(most)
     }
 
     /// How many members there are.

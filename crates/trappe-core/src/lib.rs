@@ -30,4 +30,6 @@ pub mod hub;
 
 pub mod encode;
 
+pub mod watch;
+
 pub mod words;

@@ -209,6 +209,29 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_mins(2);
 /// The longest message of the hidden echo service, for test suites.
 pub const ECHO_BYTES: usize = 16 << 20;
 
+// ---- who watches the hub: the live view, and the wire ----
+
+/// How often the live view is told the state of the hub.
+pub const LIVE_TICK: Duration = Duration::from_secs(1);
+/// A state of the hub that is younger than this serves everybody who watches.
+pub const LIVE_FRESH: Duration = Duration::from_millis(500);
+/// How many members the live view lists before it only counts.
+pub const LIVE_MEMBERS: usize = 2000;
+/// How many rooms it lists.
+pub const LIVE_ROOMS: usize = 200;
+/// How many rooms of one member it lists.
+pub const LIVE_ROOMS_OF_MEMBER: usize = 8;
+/// How many may watch at once, the live view or a wire.
+pub const WATCHERS: usize = 16;
+/// Events that wait for one who watches a wire; past it they are counted only.
+pub const WATCH_BYTES: usize = 256 << 10;
+/// What is shown of a message's body on a wire.
+pub const WATCH_BODY_BYTES: usize = 4 << 10;
+/// The ends of reads that are remembered for one message.
+pub const WATCH_CUTS: usize = 256;
+/// The longest header of a frame from a client (RFC 6455 §5.2).
+pub const WS_HEADER_BYTES: usize = 14;
+
 // ---- the server ----
 
 /// What the console may hold back for a slow terminal, in lines.

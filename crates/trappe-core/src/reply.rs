@@ -398,13 +398,15 @@ pub struct Why<'a> {
     pub missed: u64,
     /// Its own messages that were refused.
     pub refused: u64,
+    /// How many watch its wire.
+    pub watched: u64,
 }
 
 impl To {
     /// `/why`.
     pub fn why(self, out: &mut Vec<u8>, facts: &Why<'_>) {
         let (look, lang) = (self.look, self.look.lang);
-        let Why { author, transport, address, since, rooms, missed, refused } = facts;
+        let Why { author, transport, address, since, rooms, missed, refused, watched } = facts;
         let name = author.to_string();
         if look.is_json() {
             return look.event(
@@ -418,6 +420,7 @@ impl To {
                     rooms,
                     missed: *missed,
                     refused: *refused,
+                    watched: *watched,
                     id: self.id,
                 },
             );
@@ -448,9 +451,11 @@ impl To {
             ("missed", missed.as_str().into()),
         ];
         let mut line = say(lang, "why-one", &args);
-        if *refused > 0 {
-            line.push_str(if lang == Lang::Fr { " ; " } else { "; " });
-            line.push_str(&say(lang, "why-refused", &[("count", (*refused).into())]));
+        for (id, count) in [("why-refused", *refused), ("why-watched", *watched)] {
+            if count > 0 {
+                line.push_str(if lang == Lang::Fr { " ; " } else { "; " });
+                line.push_str(&say(lang, id, &[("count", count.into())]));
+            }
         }
         look.notice(out, &line);
     }

@@ -1,13 +1,17 @@
-//! Every sentence that a person reads, in French and English: `words/fr.ftl` and `words/en.ftl`, in Fluent.
+//! Every sentence that a person reads, in French and English: `words/fr.ftl` and `words/en.ftl`, in Fluent; those of the
+//! page stand beside them, in `words/page-fr.ftl` and `words/page-en.ftl`.
 //!
 //! Error codes and the commands are not here: they never change with the language. What a sentence is *for* (a notice, an error, a log) is its
 //! caller's affair.
+
+mod page;
 
 use std::{sync::OnceLock, time::Duration};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
 
+pub use self::page::module;
 use crate::{command::Lang, encode::escape::to_sentence};
 
 /// What stands for a variable of a sentence.
@@ -118,8 +122,11 @@ fn try_say(lang: Lang, id: &str, args: &[(&'static str, Value<'_>)]) -> Result<S
 
 type Bundle = FluentBundle<FluentResource>;
 
-const FRENCH: &str = include_str!("words/fr.ftl");
-const ENGLISH: &str = include_str!("words/en.ftl");
+/// Catalogues of one language: the hub's own sentences, and those of the page.
+type Catalogues = [&'static str; 2];
+
+const FRENCH: Catalogues = [include_str!("words/fr.ftl"), include_str!("words/page-fr.ftl")];
+const ENGLISH: Catalogues = [include_str!("words/en.ftl"), include_str!("words/page-en.ftl")];
 
 fn bundle(lang: Lang) -> &'static Bundle {
     static BUNDLES: [OnceLock<Bundle>; 2] = [OnceLock::new(), OnceLock::new()];
@@ -129,16 +136,20 @@ fn bundle(lang: Lang) -> &'static Bundle {
     }
 }
 
-fn build(source: &str, language: &str) -> Bundle {
+fn build(catalogues: Catalogues, language: &str) -> Bundle {
     let language: LanguageIdentifier = language.parse().expect("a language tag");
-    // A part that Fluent can't read would only be missing; `the_catalogues_are_read_without_an_error` keeps that from happening.
-    let resource =
-        FluentResource::try_new(source.to_owned()).unwrap_or_else(|(readable, _)| readable);
     let mut bundle = Bundle::new_concurrent(vec![language]);
     // Else each variable would be wrapped in invisible bidi marks.
     bundle.set_use_isolating(false);
-    bundle.add_resource_overriding(resource);
+    for catalogue in catalogues {
+        bundle.add_resource_overriding(resource(catalogue));
+    }
     bundle
+}
+
+/// A part that Fluent can't read would only be missing; `the_catalogues_are_read_without_an_error` keeps that from happening.
+fn resource(catalogue: &str) -> FluentResource {
+    FluentResource::try_new(catalogue.to_owned()).unwrap_or_else(|(readable, _)| readable)
 }
 
 #[cfg(test)]
@@ -147,13 +158,14 @@ mod tests {
 
     use super::*;
 
-    const CATALOGUES: [(Lang, &str); 2] = [(Lang::Fr, FRENCH), (Lang::En, ENGLISH)];
+    const CATALOGUES: [(Lang, Catalogues); 2] = [(Lang::Fr, FRENCH), (Lang::En, ENGLISH)];
 
-    /// The ids of a catalogue with the variables of each, read from its lines: an id begins a line, a variable a `$`.
-    fn sentences(source: &'static str) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    /// The ids of a language with the variables of each, read from its lines: an id begins a line, a variable a `$`.
+    fn sentences(catalogues: Catalogues) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let (mut all, mut id) = (BTreeMap::<_, BTreeSet<_>>::new(), "");
-        for line in source.lines().filter(|line| !line.starts_with('#')) {
+        let lines = catalogues.into_iter().flat_map(str::lines);
+        for line in lines.filter(|line| !line.starts_with('#')) {
             if let Some((name, _)) =
                 line.split_once(" = ").filter(|(name, _)| name.chars().all(is_name))
             {
@@ -172,13 +184,16 @@ mod tests {
 
     #[test]
     fn the_catalogues_are_read_without_an_error() {
-        for (lang, source) in CATALOGUES {
-            let resource = FluentResource::try_new(source.to_owned()).map_err(|(_, errors)| errors);
+        for (lang, catalogues) in CATALOGUES {
             let mut bundle = Bundle::new_concurrent(vec![]);
-            bundle
-                .add_resource(resource.expect("a catalogue parses"))
-                .expect("no id stands there twice");
-            assert!(sentences(source).len() > 100, "{lang:?}");
+            for source in catalogues {
+                let resource = FluentResource::try_new(source.to_owned());
+                let resource = resource.map_err(|(_, errors)| errors);
+                bundle
+                    .add_resource(resource.expect("a catalogue parses"))
+                    .expect("no id stands there twice");
+            }
+            assert!(sentences(catalogues).len() > 100, "{lang:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod json;
 pub mod text;
+pub mod watch;
 pub mod ws;
 
 use std::fmt;

@@ -152,6 +152,14 @@ impl<R: Clone> Rooms<R> {
         Listed { first, count: self.by_id.len() }
     }
 
+    pub(super) fn busiest(&self, most: usize) -> Vec<(Name, usize, R)> {
+        let mut rooms: Vec<&Room<R>> = self.by_id.values().collect();
+        // Stable: of equal ones the older stays first.
+        rooms.sort_by_key(|room| std::cmp::Reverse(room.members.len()));
+        let told = |room: &Room<R>| (room.name.clone(), room.members.len(), room.handle.clone());
+        rooms.into_iter().take(most).map(told).collect()
+    }
+
     pub(super) fn handles(&self) -> impl Iterator<Item = &R> {
         self.by_id.values().map(|room| &room.handle)
     }

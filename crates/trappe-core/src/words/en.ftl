@@ -104,6 +104,10 @@ why-refused = { $count ->
     [one] { $count } message refused
    *[other] { $count } messages refused
     }
+why-watched = { $count ->
+    [one] { $count } person watches what passes over this connection
+   *[other] { $count } people watch what passes over this connection
+    }
 why-cause-slow = read too slowly, the hub could keep no more for it
 why-cause-forgotten = the position asked for is older than what the hub keeps
 why-cause-other-life = the position asked for is of another life of the room
@@ -200,6 +204,7 @@ http-method-not-allowed = this method means nothing here
 http-content-type = "X-Trappe: 1" is needed, or the type application/json or application/octet-stream: a form of another page must not be able to speak here
 http-too-slow = the request didn't come in time
 http-not-here = this address doesn't speak that (trappe server --only)
+http-too-many-watchers = too many views of the hub are open at once; close one, then try again
 http-upgrade-required = WebSocket is spoken here, version 13
 http-bad-upgrade = a request for WebSocket has no body, and its Sec-WebSocket-Key is sixteen bytes in base 64
 http-bad-subprotocol = this hub's subprotocols: trappe.json.v1, trappe.text.v1, trappe.raw.v1; whoever asks for none gets JSON

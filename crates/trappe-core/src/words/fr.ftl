@@ -105,6 +105,10 @@ why-refused = { $count ->
     [one] { $count } message refusé
    *[other] { $count } messages refusés
     }
+why-watched = { $count ->
+    [one] { $count } personne regarde ce qui passe sur cette connexion
+   *[other] { $count } personnes regardent ce qui passe sur cette connexion
+    }
 why-cause-slow = lecture trop lente, le hub ne pouvait en garder davantage
 why-cause-forgotten = la position demandée est plus ancienne que ce que le hub garde
 why-cause-other-life = la position demandée est d'une autre vie du salon
@@ -201,6 +205,7 @@ http-method-not-allowed = cette méthode n'a pas de sens ici
 http-content-type = il faut « X-Trappe: 1 », ou le type application/json ou application/octet-stream : un formulaire d'une autre page ne doit pas pouvoir parler ici
 http-too-slow = la requête n'est pas arrivée à temps
 http-not-here = cette adresse ne parle pas cela (trappe server --only)
+http-too-many-watchers = trop de vues du hub sont ouvertes en même temps ; fermez-en une, puis réessayez
 http-upgrade-required = ici on parle WebSocket, version 13
 http-bad-upgrade = une demande WebSocket n'a pas de corps, et sa Sec-WebSocket-Key est seize octets en base 64
 http-bad-subprotocol = sous-protocoles de ce hub : trappe.json.v1, trappe.text.v1, trappe.raw.v1 ; sans en demander, c'est JSON

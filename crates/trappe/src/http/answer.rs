@@ -12,13 +12,19 @@ use super::head::Head;
 pub(super) struct Answer {
     pub(super) status: u16,
     content_type: &'static str,
+    policy: &'static str,
+    cache: &'static str,
     fields: Vec<(&'static str, String)>,
     body: Bytes,
 }
 
+/// What a document that is no page may do. It may talk to its own hub, also by what is pasted into its console.
+const POLICY: &str = "default-src 'none'; style-src 'self'; connect-src 'self'";
+
 impl Answer {
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-        Answer { status, content_type, fields: Vec::new(), body: body.into() }
+        let (policy, cache) = (POLICY, "no-store");
+        Answer { status, content_type, policy, cache, fields: Vec::new(), body: body.into() }
     }
 
     /// Nothing but the status.
@@ -50,6 +56,18 @@ impl Answer {
         self
     }
 
+    /// The same with another content security policy.
+    pub(super) fn policy(mut self, policy: &'static str) -> Answer {
+        self.policy = policy;
+        self
+    }
+
+    /// The same, where it may be kept (RFC 9111 §5.2.2).
+    pub(super) fn cache(mut self, cache: &'static str) -> Answer {
+        self.cache = cache;
+        self
+    }
+
     /// Bytes of the body.
     pub(super) fn len(&self) -> usize {
         self.body.len()
@@ -59,12 +77,8 @@ impl Answer {
     fn all_fields(&self, head: Option<&Head>) -> Vec<(&'static str, String)> {
         let mut fields = vec![
             ("x-content-type-options", "nosniff".to_owned()),
-            ("cache-control", "no-store".to_owned()),
-            // A page may talk to its own hub, also by what is pasted into its console.
-            (
-                "content-security-policy",
-                "default-src 'none'; style-src 'self'; connect-src 'self'".to_owned(),
-            ),
+            ("cache-control", self.cache.to_owned()),
+            ("content-security-policy", self.policy.to_owned()),
         ];
         if !self.content_type.is_empty() {
             fields.push(("content-type", self.content_type.to_owned()));
@@ -122,6 +136,7 @@ fn sentence_of(code: &'static str) -> &'static str {
         "content-type" => "http-content-type",
         "too-slow" => "http-too-slow",
         "not-here" => "http-not-here",
+        "too-many-watchers" => "http-too-many-watchers",
         "upgrade-required" => "http-upgrade-required",
         "bad-upgrade" => "http-bad-upgrade",
         "bad-subprotocol" => "http-bad-subprotocol",

@@ -12,7 +12,7 @@ use trappe_core::{
     message::{Author, Entry, Position},
     name::Name,
     reply,
-    room::page,
+    room::page as history,
     words::say,
 };
 
@@ -23,6 +23,7 @@ use super::{
     guard::{self, Authority},
     head::{Head, Length},
     metrics::{self, Form, Gauges},
+    page,
     posted::Known,
     query::Query,
     route::{Route, Unrouted},
@@ -64,7 +65,9 @@ pub(super) async fn answer(
             }
         }
         Route::Messages(room) => messages(shared, head, lang, room),
-        Route::Events(_) => Answer::new(200, "text/event-stream", Bytes::new()),
+        Route::Events(_) | Route::Live | Route::Tap => {
+            Answer::new(200, "text/event-stream", Bytes::new())
+        }
         Route::WebSocket => error(426, "upgrade-required").with("upgrade", "websocket"),
         Route::Echo => error(404, "not-found"),
         Route::Metrics => {
@@ -79,7 +82,12 @@ pub(super) async fn answer(
             let (status, word) = if stopping { (503, "stopping\n") } else { (200, "ok\n") };
             Answer::new(status, "text/plain; charset=utf-8", word)
         }
+        Route::Root if wants_html(head) => {
+            page::document(lang, conn.peer.is_local() && !guard::is_forwarded(head))
+        }
         Route::Root => clients(shared, head, lang, None),
+        Route::Page(file) => page::file(head, file).unwrap_or_else(|| error(404, "not-found")),
+        Route::Words(file) => page::words(head, file).unwrap_or_else(|| error(404, "not-found")),
         Route::Connect(file) => clients(shared, head, lang, file.as_deref()),
         Route::Hub => Answer::empty(204),
     }
@@ -269,7 +277,7 @@ fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
     };
     let limit = query.limit.unwrap_or(HTTP_HISTORY).min(HTTP_HISTORY);
     let view = room.read(&shared.posts);
-    let page = page::page(&view, query.after, limit, HTTP_HISTORY_BYTES);
+    let page = history::page(&view, query.after, limit, HTTP_HISTORY_BYTES);
     let answer = Answer::new(200, "application/x-ndjson", page.lines);
     match page.next {
         None => answer,
@@ -284,6 +292,11 @@ fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
     }
 }
 
+/// Whether it is a browser that asks, for something to show.
+fn wants_html(head: &Head) -> bool {
+    head.list("accept").any(|kind| kind.trim().starts_with("text/html"))
+}
+
 /// Ready-made clients for this very hub.
 fn clients(shared: &Shared, head: &Head, lang: Lang, file: Option<&str>) -> Answer {
     let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
@@ -296,8 +309,7 @@ fn clients(shared: &Shared, head: &Head, lang: Lang, file: Option<&str>) -> Answ
     let room = query.room.unwrap_or_else(|| shared.lobby().name().clone());
     let place = Place { host: &host, port, room: room.as_str(), lang };
     let Some(file) = file else {
-        let html = head.list("accept").any(|kind| kind.trim().starts_with("text/html"));
-        return if html {
+        return if wants_html(head) {
             Answer::new(200, "text/html; charset=utf-8", connect::html(&place))
         } else {
             Answer::new(200, "text/plain; charset=utf-8", connect::page(&place))

@@ -32,6 +32,12 @@ const SUBPROTOCOLS: [(&str, Format); 3] = [
     ("trappe.raw.v1", Format::Raw),
 ];
 
+/// The head of a stream of events, without the empty line after it. Without a length it ends with the connection (RFC 9112
+/// §6.3). A proxy is not to keep it back.
+pub(super) const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+     cache-control: no-store\r\nx-accel-buffering: no\r\nx-content-type-options: nosniff\r\n\
+     connection: close\r\n";
+
 /// Checks the opening handshake of a WebSocket (RFC 6455 §4.2.1). Gives back the value of `Sec-WebSocket-Accept`.
 pub(super) fn accept(head: &Head, lang: Lang) -> Result<String, Answer> {
     if head.version != http::Version::HTTP_11 {
@@ -138,11 +144,7 @@ pub(super) fn events(
     }
     let look =
         Look { format: Format::Json, wire: Wire::Events, quiet: true, ..shared.defaults.look };
-    // Without a length it ends with the connection (RFC 9112 §6.3). A proxy is not to keep it back.
-    let mut reply = String::from(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n\
-         x-accel-buffering: no\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
-    );
+    let mut reply = String::from(STREAM);
     if let Some(origin) = head.header("origin") {
         reply.push_str("access-control-allow-origin: ");
         reply.push_str(origin);

@@ -13,7 +13,9 @@ mod echo;
 mod guard;
 mod io;
 mod join;
+mod live;
 mod metrics;
+mod page;
 mod posted;
 mod query;
 mod route;
@@ -37,6 +39,7 @@ pub(crate) use self::guard::Guard;
 use self::{
     head::{Head, Length, Look},
     io::Io,
+    live::Live,
     posted::Posted,
     route::Route,
 };
@@ -77,6 +80,14 @@ pub(crate) fn start(shared: &Arc<Shared>, conn: &Arc<Conn>, half: OwnedReadHalf,
     });
 }
 
+/// What a request comes to.
+enum Outcome {
+    /// The connection goes on as this.
+    After(After),
+    /// It is told of the hub until it goes; that has no end in time.
+    Live(Box<Live>),
+}
+
 /// One request's task.
 struct Task {
     shared: Arc<Shared>,
@@ -88,7 +99,13 @@ impl Task {
     async fn run(mut self, half: OwnedReadHalf, bytes: Vec<u8>) {
         let mut io = Io::new(Arc::clone(&self.shared), Arc::clone(&self.conn), half, bytes);
         let served = timeout(HTTP_REQUEST, self.request(&mut io)).await;
-        let after = served.unwrap_or(After::End);
+        let after = match served.unwrap_or(Outcome::After(After::End)) {
+            Outcome::After(after) => after,
+            Outcome::Live(live) => {
+                live.run(&self.shared, &mut io).await;
+                After::End
+            }
+        };
         if matches!(after, After::End) {
             self.shared.metrics.connected(Transport::Http);
         }
@@ -98,55 +115,82 @@ impl Task {
         tokio::spawn(Reader::after(shared, conn, io.into_half(), after));
     }
 
-    async fn request(&self, io: &mut Io) -> After {
-        let http = &self.shared.http;
+    async fn request(&self, io: &mut Io) -> Outcome {
         let load = Share::new(&self.shared.pool, &self.conn);
         let head = match timeout(HTTP_HEAD, read_head(io, &load)).await {
             Ok(Some(Ok(head))) => head,
-            Ok(Some(Err(bad))) => return self.refuse(bad.status, bad.code),
+            Ok(Some(Err(bad))) => return Outcome::After(self.refuse(bad.status, bad.code)),
             // Nobody is left to be told.
-            Ok(None) => return After::End,
-            Err(_late) => return self.refuse(408, "too-slow"),
+            Ok(None) => return Outcome::After(After::End),
+            Err(_late) => return Outcome::After(self.refuse(408, "too-slow")),
         };
+        match self.route(&head, io, &load).await {
+            Ok(outcome) => outcome,
+            Err(after) => Outcome::After(after),
+        }
+    }
+
+    /// Does what is asked for, if it may be.
+    async fn route(&self, head: &Head, io: &mut Io, load: &Share) -> Result<Outcome, After> {
+        let http = &self.shared.http;
         let browser = head.header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
         if let Some(from) = self.conn.peer.ip().filter(|_| browser) {
             self.shared.browsers.asked(self.shared.now(), from);
         }
-        if let Err((status, code)) = self.check(&head) {
-            return self.deny(&head, status, code);
+        if let Err((status, code)) = self.check(head) {
+            return Err(self.deny(head, status, code));
         }
         // hyper has no number for such a length, and would speak of the head.
         if matches!(head.length, Length::Bytes(bytes) if bytes > u64::MAX / 2) {
-            let lang = api::lang_of(&head, self.shared.defaults.look.lang);
-            return self.say(&api::too_long(lang, self.shared.defaults.message_bytes), &head);
+            let lang = api::lang_of(head, self.shared.defaults.look.lang);
+            return Err(self.say(&api::too_long(lang, self.shared.defaults.message_bytes), head));
         }
-        let route = Route::of(&head, http.echo);
+        let route = Route::of(head, http.echo);
         let is_page = matches!(route, Ok(Route::Root | Route::Connect(_)));
-        if !is_page && guard::is_from_elsewhere(&head) {
-            return self.deny(&head, 403, "origin-not-allowed");
+        if !is_page && guard::is_from_elsewhere(head) {
+            return Err(self.deny(head, 403, "origin-not-allowed"));
         }
-        match route {
-            Ok(Route::WebSocket) if route::is_get(&head) => {
-                match join::websocket(&self.shared, &self.conn, &head, io) {
+        let after = match route {
+            Ok(Route::WebSocket) if route::is_get(head) => {
+                match join::websocket(&self.shared, &self.conn, head, io) {
                     Ok(after) => after,
-                    Err(answer) => self.say(&answer, &head),
+                    Err(answer) => self.say(&answer, head),
                 }
             }
-            Ok(Route::Echo) if route::is_get(&head) => match echo::serve(&head, io).await {
+            Ok(Route::Echo) if route::is_get(head) => match echo::serve(head, io).await {
                 Ok(()) => After::End,
-                Err(answer) => self.say(&answer, &head),
+                Err(answer) => self.say(&answer, head),
             },
             Ok(Route::Events(room)) if head.method == http::Method::GET => {
-                match join::events(&self.shared, &self.conn, &head, &room) {
+                match join::events(&self.shared, &self.conn, head, &room) {
                     Ok(after) => after,
-                    Err(answer) => self.say(&answer, &head),
+                    Err(answer) => self.say(&answer, head),
+                }
+            }
+            Ok(route @ (Route::Live | Route::Tap)) if route::is_get(head) => {
+                self.may_watch(head).map_err(|(status, code)| self.deny(head, status, code))?;
+                match live::open(&self.shared, head, route == Route::Live) {
+                    Ok(live) => return Ok(Outcome::Live(Box::new(live))),
+                    Err(answer) => self.say(&answer, head),
                 }
             }
             route => {
-                self.serve(io, &head, route, &load).await;
+                self.serve(io, head, route, load).await;
                 After::End
             }
+        };
+        Ok(Outcome::After(after))
+    }
+
+    /// Whether this machine asks, for what no other one may know; and whether it is served at all.
+    fn may_watch(&self, head: &Head) -> Result<(), (u16, &'static str)> {
+        if !self.shared.only.http {
+            return Err((403, "not-here"));
         }
+        if !self.conn.peer.is_local() || guard::is_forwarded(head) {
+            return Err((403, "local-only"));
+        }
+        Ok(())
     }
 
     /// Who may ask at all: PROTOCOL §8.

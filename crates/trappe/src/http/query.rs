@@ -18,6 +18,8 @@ use trappe_core::{
 pub(crate) struct Query {
     /// `room`
     pub(crate) room: Option<Name>,
+    /// `member`: a name or `client-N`, as given.
+    pub(crate) member: Option<String>,
     /// `after`: the last message that isn't asked for.
     pub(crate) after: Option<At>,
     /// `limit`: at least 1; how much of it is given is the route's affair.
@@ -78,6 +80,7 @@ impl Query {
                     let room = Name::parse(&value()?).map_err(BadQuery::Room)?;
                     once(&mut query.room, "room", room)?;
                 }
+                "member" => once(&mut query.member, "member", value()?.into_owned())?,
                 "after" => {
                     let after = value()?.parse().map_err(BadQuery::After)?;
                     once(&mut query.after, "after", after)?;
@@ -153,6 +156,7 @@ mod tests {
                 "limit=007&after=abcdefghij@0&room=a-b_c.d&",
                 Query {
                     room: Some(name("a-b_c.d")),
+                    member: None,
                     after: Some(at("abcdefghij@0")),
                     limit: Some(7),
                 },

@@ -10,6 +10,10 @@ use super::head::Head;
 pub(super) enum Route {
     /// `/`
     Root,
+    /// `/page/{file}`: what the page at `/` is made of.
+    Page(String),
+    /// `/page/words/{file}`: its sentences.
+    Words(String),
     /// `/ws`
     WebSocket,
     /// `/echo`, where it is served.
@@ -18,6 +22,10 @@ pub(super) enum Route {
     Messages(Name),
     /// `/rooms/{room}/events`
     Events(Name),
+    /// `/live`: the hub as it lives.
+    Live,
+    /// `/tap`: the wire of its members.
+    Tap,
     /// `/metrics`
     Metrics,
     /// `/healthz`
@@ -48,10 +56,14 @@ impl Route {
         let route = match head.target.route()[..] {
             [] if head.method == Method::OPTIONS => Route::Hub,
             [""] => Route::Root,
+            ["page", file] => Route::Page(file.to_owned()),
+            ["page", "words", file] => Route::Words(file.to_owned()),
             ["ws"] => Route::WebSocket,
             ["echo"] if echo => Route::Echo,
             ["rooms", name, "messages"] => Route::Messages(room(name)?),
             ["rooms", name, "events"] => Route::Events(room(name)?),
+            ["live"] => Route::Live,
+            ["tap"] => Route::Tap,
             ["metrics"] => Route::Metrics,
             ["healthz"] => Route::Healthy,
             ["readyz"] => Route::Ready,
@@ -75,7 +87,7 @@ impl Route {
 
     /// It tells about the hub, and so by default nobody elsewhere.
     pub(super) fn is_private(&self) -> bool {
-        matches!(self, Route::Metrics | Route::Healthy | Route::Ready)
+        matches!(self, Route::Live | Route::Tap | Route::Metrics | Route::Healthy | Route::Ready)
     }
 }
 

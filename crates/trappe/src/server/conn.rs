@@ -13,7 +13,7 @@ use std::{
 
 use trappe_core::limits::PRIVATE_BYTES;
 
-use super::{metrics::Transport, sync::Mutex};
+use super::{metrics::Transport, micros, sync::Mutex};
 use crate::net::address::Peer;
 
 /// Rooms, each with a log index. Boxed twice over: nearly nobody is behind, and everybody pays for the pointer.
@@ -24,8 +24,8 @@ type Behind = Box<Vec<(u32, u64)>>;
 pub(crate) struct Conn {
     /// Where it comes from.
     pub(crate) peer: Peer,
-    /// When it came, since the hub began.
-    pub(crate) since: Duration,
+    /// When it came, in microseconds since the hub began.
+    since_us: u64,
     /// The worker that it lives and dies on.
     pub(crate) worker: usize,
     /// Its place in that worker's pump.
@@ -55,6 +55,10 @@ pub(crate) struct Conn {
     wrote: AtomicBool,
     /// What it speaks: a [`Transport`].
     transport: AtomicU8,
+    /// Somebody watches its wire.
+    watched: AtomicBool,
+    /// Bytes of its stream, or of its frames, that were heard: only its reader adds to them.
+    heard_bytes: AtomicU64,
     /// Wakes its reader.
     waker: Mutex<Option<Waker>>,
 }
@@ -83,7 +87,7 @@ impl Conn {
     ) -> Conn {
         Conn {
             peer,
-            since,
+            since_us: micros(since),
             worker,
             slot,
             refused,
@@ -102,8 +106,15 @@ impl Conn {
                 Peer::Ip(_) => Transport::Tcp,
                 Peer::Unix => Transport::Unix,
             } as u8),
+            watched: AtomicBool::new(false),
+            heard_bytes: AtomicU64::new(0),
             waker: Mutex::new(None),
         }
+    }
+
+    /// When it came, since the hub began.
+    pub(crate) fn since(&self) -> Duration {
+        Duration::from_micros(self.since_us)
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -130,6 +141,27 @@ impl Conn {
 
     pub(crate) fn supersede(&self) {
         self.superseded.store(true, Release);
+    }
+
+    /// Whether somebody watches its wire.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed)
+    }
+
+    /// Returns whether somebody did.
+    pub(crate) fn set_watched(&self, watched: bool) -> bool {
+        self.watched.swap(watched, Relaxed)
+    }
+
+    /// How many bytes were heard from it.
+    pub(crate) fn heard_bytes(&self) -> u64 {
+        self.heard_bytes.load(Relaxed)
+    }
+
+    /// Its reader has heard so many bytes more.
+    pub(crate) fn count_heard(&self, bytes: usize) {
+        // One writer: no lock on the bus is needed.
+        self.heard_bytes.store(self.heard_bytes() + bytes as u64, Relaxed);
     }
 
     /// Whether a byte has come from it.

@@ -102,6 +102,8 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
             let before = voice.session.author.clone();
             voice.session.author.name = Some(name.clone());
             voice.session.to().you_are(&mut voice.out, &before, name);
+            let rooms: Vec<Arc<Room>> = voice.rooms().cloned().collect();
+            shared.attend(conn, &rooms, true);
         }
         Err(error) => voice.session.to().hub_error(&mut voice.out, name, &error),
     }
@@ -160,10 +162,11 @@ fn why(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name
         author,
         transport: member.transport().as_str(),
         address: member.peer.to_string(),
-        since: now.saturating_sub(member.since),
+        since: now.saturating_sub(member.since()),
         rooms: &rooms,
         missed: member.missed.load(Relaxed),
         refused: u64::from(member.rejected.load(Relaxed)),
+        watched: shared.watch.count(member.number()),
     };
     voice.session.to().why(&mut voice.out, &facts);
 }
@@ -174,4 +177,5 @@ pub(super) fn seat(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, room: &
     let at = room.enter(&shared.posts, conn, conn.number());
     voice.queue(shared, conn, Item::Act(Act::Enter(Arc::clone(room), at)));
     voice.sit(Arc::clone(room));
+    voice.attend(shared, conn);
 }

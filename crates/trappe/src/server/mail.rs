@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use trappe_core::{
     encode::Look,
     room::{batch::Batch, item::Item},
 };
 
-use super::{conn::Conn, room::Room};
+use super::{census::Counted, conn::Conn, room::Room};
 use crate::net::address::Peer;
 
 /// What a cursor hands back to the pump when it comes to that place in the private queue.
@@ -57,6 +58,10 @@ pub(crate) enum Mail {
     ReaderGone(Arc<Conn>, bool),
     /// The socket may be written to again.
     Writable(u32, u32),
+    /// Whether a connection is watched has changed.
+    Watched(Arc<Conn>),
+    /// Who is here on this worker is to be told.
+    Census(oneshot::Sender<Vec<Counted>>),
     /// The hub as a whole is at its limit, and this room uses most: its slowest members give way.
     Squeeze(Arc<Room>),
     /// Shutdown, first step: every reader reads once more.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod ahead;
+mod census;
 pub(crate) mod conn;
 mod console;
 mod desk;
@@ -24,6 +25,8 @@ mod start;
 pub(crate) mod sync;
 pub(crate) mod talk;
 pub(crate) mod voice;
+pub(crate) mod watch;
+mod wire;
 mod worker;
 
 use std::{
@@ -62,6 +65,7 @@ use self::{
     room::{Posts, Room},
     sync::Tail,
     voice::Identity,
+    watch::Watch,
 };
 pub use crate::net::{
     address::{Listen, ListenError},
@@ -100,6 +104,9 @@ pub(crate) struct Shared {
     pub(crate) http: Http,
     pub(crate) metrics: Metrics,
     pub(crate) browsers: Browsers,
+    pub(crate) watch: Watch,
+    /// The last state of the hub that was told.
+    last_census: Mutex<census::Last>,
     /// Anybody may speak, not only this machine.
     pub(crate) open: bool,
     notices: bool,
@@ -182,6 +189,7 @@ impl Shared {
         self.hub.lock().go(self.now(), conn.number(), lobby, |_| Arc::clone(&self.lobby))?;
         let room = Arc::clone(&self.lobby);
         room.enter(&self.posts, conn, conn.number());
+        self.attend(conn, std::slice::from_ref(&room), false);
         self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, conn.entry));
         self.came(conn);
         Ok(())
@@ -228,7 +236,11 @@ impl Shared {
     /// A connection's member leaves. False: it is none (any more), since its session was taken over.
     pub(crate) fn depart(&self, hub: &mut Members, now: Duration, conn: &Arc<Conn>) -> bool {
         self.metrics.went(conn.transport());
-        hub.depart(now, conn.number(), |holder| Arc::ptr_eq(holder, conn)).is_some()
+        let left = hub.depart(now, conn.number(), |holder| Arc::ptr_eq(holder, conn)).is_some();
+        if left {
+            self.unwatch(conn.number());
+        }
+        left
     }
 
     /// What a peer that isn't on this machine is told; the console names its address once a minute.

@@ -80,6 +80,7 @@ fn get_up(
     }
     voice.queue(shared, conn, Item::Act(Act::Leave(room.id)));
     voice.rise(room.id);
+    voice.attend(shared, conn);
 }
 
 fn go(
@@ -330,7 +331,10 @@ fn take_over(
     if let Some(old) = taken.old {
         shared.posts.to(&old, Mail::Supersede(Arc::clone(&old)));
     }
+    // From here on it is watched as who it was before.
+    shared.unwatch(conn.number());
     conn.set_number(taken.number);
+    voice.attend(shared, conn);
     voice.session.author.number = taken.number;
     voice.session.author.name = taken.name;
     // Nobody is told of an arrival where nobody left.

@@ -28,6 +28,7 @@ use super::{
     mail::{Act, Mail},
     metrics::{Missed, Tally},
     shard::Shards,
+    wire,
 };
 use crate::net::{sink::Sink, sniff};
 
@@ -50,6 +51,10 @@ pub(super) struct Slot {
     pub(super) dead: bool,
     /// A byte has been written to it.
     pub(super) wrote: bool,
+    /// Somebody watches its wire.
+    pub(super) watched: bool,
+    /// Bytes that were written to it.
+    pub(super) sent: u64,
     pub(super) reader_gone: bool,
     /// Everything due is written and the sending half shut.
     pub(super) ended: bool,
@@ -148,6 +153,8 @@ impl Pump {
             behind: false,
             dead: false,
             wrote: false,
+            watched: false,
+            sent: 0,
             reader_gone: false,
             ended: false,
             urgent: false,
@@ -384,6 +391,13 @@ impl Pump {
                 return Visit::Left;
             }
             let mut at_rest = false;
+            let watched = slot.watched.then(|| match next {
+                Next::Records(i) => {
+                    let cursor = slot.listener.cursor(i);
+                    Some((cursor.room(), cursor.at()))
+                }
+                _ => None,
+            });
             let written = match next {
                 Next::Idle => return Visit::Settled,
                 Next::Half => {
@@ -412,6 +426,9 @@ impl Pump {
             };
             self.writes += 1;
             writes += 1;
+            if let Some(from) = watched {
+                wire::write(&self.shared, &self.shards, slot, from, written.as_ref().ok().copied());
+            }
             match written {
                 Ok(n) => {
                     if n > 0 && !slot.wrote {
@@ -419,6 +436,7 @@ impl Pump {
                         slot.conn.set_wrote();
                     }
                     self.tally.bytes += n as u64;
+                    slot.sent += n as u64;
                     if let Some(ending) = &mut slot.ending {
                         ending.1 = self.shared.now();
                     }
@@ -445,7 +463,7 @@ impl Pump {
 
 /// A slot is used again and again: the connection's own place in time tells an old wake-up from a new one.
 fn serial_of(slot: &Slot) -> u32 {
-    slot.conn.since.subsec_nanos()
+    slot.conn.since().subsec_micros()
 }
 
 /// One write of what lies between one of a member's cursors and the head.

@@ -13,7 +13,7 @@ use trappe_core::{
     words::say,
 };
 
-use super::{mail::Act, metrics::Missed, pump::Pump, room::Room};
+use super::{mail::Act, metrics::Missed, pump::Pump, room::Room, wire};
 
 /// The members of one room on this worker, and their view of its log.
 pub(super) struct Shard {
@@ -210,6 +210,9 @@ impl Pump {
                     continue;
                 }
                 let missed = slot.listener.cut(room, &shard.view, kept.max(floor));
+                if slot.watched {
+                    wire::gap(&self.shared, slot, room, &shard.view, at);
+                }
                 slot.conn.missed.fetch_add(missed, Relaxed);
                 self.shared.metrics.worker(self.worker).missed(Missed::Slow, missed);
                 slot.tell_behind();

@@ -7,6 +7,7 @@ use trappe_core::{
     framing::{End, Frame, Framer},
     limits::{PING, REPLIES_BYTES, TAKE_OVER, TURN_COMMANDS, UNFINISHED_IDLE, UNFINISHED_TOTAL},
     session::Session,
+    watch::Reads,
 };
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     pool::Share,
     reader::Timer,
     voice::{Verdict, Voice},
+    wire,
 };
 use crate::net::{
     alive::{Alive, Check},
@@ -60,6 +62,8 @@ pub(crate) struct Talk {
     rest: Vec<u8>,
     /// What it holds of what is unfinished.
     share: Share,
+    /// Where its reads were cut, while somebody watches.
+    reads: Option<Box<Reads>>,
 }
 
 impl Talk {
@@ -78,6 +82,7 @@ impl Talk {
             timer: Timer::default(),
             rest: Vec::new(),
             share: Share::new(&shared.pool, conn),
+            reads: None,
         }
     }
 
@@ -93,7 +98,8 @@ impl Talk {
         }));
         let mut timer = Timer::default();
         timer.set(now, Some(now + if voice.waits { TAKE_OVER } else { PING }));
-        Talk { input, voice, timer, rest: Vec::new(), share: Share::new(&shared.pool, conn) }
+        let share = Share::new(&shared.pool, conn);
+        Talk { input, voice, timer, rest: Vec::new(), share, reads: None }
     }
 
     /// Takes what was read.
@@ -103,22 +109,21 @@ impl Talk {
             return verdict;
         }
         let now = shared.now();
+        // What was due before this read came is not glued to it.
+        if let Input::Stream(framer) = &self.input
+            && framer.deadline().is_some_and(|due| due <= now)
+        {
+            let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
+            if verdict != Verdict::GoOn {
+                return verdict;
+            }
+        }
+        let before = conn.heard_bytes();
+        conn.count_heard(data.len());
+        wire::read(shared, conn, &mut self.reads, before, data.len());
         match &mut self.input {
-            Input::Stream(framer) => {
-                // What was due before this read came is not glued to it.
-                if framer.deadline().is_some_and(|due| due <= now) {
-                    let verdict = self.drain(shared, conn, now, |framer| framer.timeout(now));
-                    if verdict != Verdict::GoOn {
-                        return verdict;
-                    }
-                }
-                if let Input::Stream(framer) = &mut self.input {
-                    framer.read(now, data);
-                }
-            }
-            Input::WebSocket(socket) => {
-                socket.alive.heard(now);
-            }
+            Input::Stream(framer) => framer.read(now, data),
+            Input::WebSocket(socket) => socket.alive.heard(now),
         }
         self.carry_out(shared, conn, now, data)
     }
@@ -153,12 +158,18 @@ impl Talk {
         data: &[u8],
     ) -> Verdict {
         let mut verdict = Verdict::GoOn;
-        let mut input = data;
+        let (mut input, mut told) = (data, data);
         self.voice.commands = 0;
         loop {
             match &mut self.input {
                 Input::Stream(framer) => {
                     let Some(frame) = framer.next(now, &mut input) else { break };
+                    if let Some(reads) = &mut self.reads {
+                        let used = &told[..told.len() - input.len()];
+                        let json = self.voice.session.look().is_json();
+                        wire::frame(shared, conn, reads, used, &frame, json);
+                        told = input;
+                    }
                     verdict = self.voice.frame(shared, conn, now, frame);
                     if verdict == Verdict::GoOn
                         && let Some(framing) = self.voice.session.framing_asked()
@@ -170,6 +181,15 @@ impl Talk {
                     let Some(incoming) = socket.frames.next(&mut input, &mut self.voice.out) else {
                         break;
                     };
+                    if let (Some(reads), Incoming::Message { body, text }) =
+                        (&mut self.reads, &incoming)
+                    {
+                        let used = &told[..told.len() - input.len()];
+                        let json = self.voice.session.look().is_json();
+                        let end = if *text { End::Text } else { End::Binary };
+                        wire::message(shared, conn, reads, used, body, end, json);
+                        told = input;
+                    }
                     verdict = incoming_frame(&mut self.voice, shared, conn, now, incoming);
                 }
             }
@@ -184,6 +204,9 @@ impl Talk {
                     break;
                 }
             }
+        }
+        if let Some(reads) = &mut self.reads {
+            reads.used(&told[..told.len() - input.len()]);
         }
         if verdict == Verdict::GoOn {
             self.rest.extend_from_slice(input);
@@ -244,6 +267,10 @@ impl Talk {
     ) -> Verdict {
         let Input::Stream(framer) = &mut self.input else { return Verdict::GoOn };
         while let Some(frame) = next(framer) {
+            if let Some(reads) = &mut self.reads {
+                let json = self.voice.session.look().is_json();
+                wire::frame(shared, conn, reads, &[], &frame, json);
+            }
             let verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
                 return verdict;
@@ -262,6 +289,10 @@ impl Talk {
         let verdict = match &mut self.input {
             Input::Stream(framer) => {
                 let bytes = framer.forget();
+                if let Some(reads) = &mut self.reads {
+                    let dropped = Frame::Unfinished { bytes };
+                    wire::frame(shared, conn, reads, &[], &dropped, false);
+                }
                 self.voice.session.pool_full(bytes, &mut self.voice.out);
                 Verdict::GoOn
             }

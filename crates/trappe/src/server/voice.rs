@@ -225,6 +225,12 @@ impl Voice {
         self.session.rooms = self.seats.len();
     }
 
+    /// Who watches it, or one of its rooms, is to know where it is.
+    pub(super) fn attend(&self, shared: &Shared, conn: &Arc<Conn>) {
+        let rooms: Vec<Arc<Room>> = self.rooms().cloned().collect();
+        shared.attend(conn, &rooms, false);
+    }
+
     fn speak(
         &mut self,
         shared: &Shared,

@@ -211,6 +211,15 @@ impl Worker {
                 }
                 self.report_last_read();
             }
+            Mail::Watched(conn) => {
+                if let Some((_, slot)) = self.pump.slot(&conn) {
+                    slot.watched = conn.is_watched();
+                }
+            }
+            Mail::Census(tell) => {
+                // Whoever asked may have gone meanwhile.
+                let _gone = tell.send(self.pump.census());
+            }
             Mail::Writable(id, serial) => self.pump.writable(id, serial),
             Mail::Squeeze(room) => self.pump.squeeze(&room),
             Mail::LastRead => {
@@ -315,7 +324,7 @@ impl Worker {
             {
                 continue;
             }
-            let opened = |from| self.shared.browsers.may_have_opened(conn.since, from);
+            let opened = |from| self.shared.browsers.may_have_opened(conn.since(), from);
             if !waited && conn.peer.ip().is_some_and(opened) {
                 self.ahead.push_back((now + SILENCE_AHEAD, conn));
                 continue;

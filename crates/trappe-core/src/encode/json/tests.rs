@@ -1,9 +1,14 @@
 //! What is written, read back.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    write::{is_escaped, timestamp},
+    *,
+};
 use crate::encode::escape::to_sentence;
 
 mod samples;

@@ -61,6 +61,7 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         rooms,
         missed: 37,
         refused: 0,
+        watched: 1,
         id: Some(9),
     };
     let places = &[(room, at(1043)), ("jardin", at(0))];
@@ -155,7 +156,7 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         (Event::Pong { text, id: Some(8) }, r#"{"ev":"pong","text":"bonjour","id":8}"#),
         (
             why(&[Standing { room, position: at(1040), lag: 3 }]),
-            r#"{"ev":"why","name":"alice","sid":3,"transport":"ws","address":"bonjour","since_s":61,"rooms":[{"room":"lobby","pos":"aaaaaaaaaa@1040","lag":3}],"missed":37,"refused":0,"id":9}"#,
+            r#"{"ev":"why","name":"alice","sid":3,"transport":"ws","address":"bonjour","since_s":61,"rooms":[{"room":"lobby","pos":"aaaaaaaaaa@1040","lag":3}],"missed":37,"refused":0,"watched":1,"id":9}"#,
         ),
         (Event::Notice { text, id }, r#"{"ev":"notice","text":"bonjour"}"#),
         (

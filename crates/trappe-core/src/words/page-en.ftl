@@ -1,0 +1,264 @@
+# Every sentence of the hub's page in English. page-fr.ftl has the same ids, with the same variables; tests hold that.
+# The page gets this as an ES module, without the prefix of the ids.
+
+## The top of the page
+
+page-skip = skip to writing a message
+page-open = connected
+page-connecting = connecting to the hub…
+page-not-open = not connected
+page-views = views
+page-tab-talk = Talk
+page-tab-places = Rooms
+page-tab-hub = The hub
+page-panel = The hub, live
+page-unread-tab = unread
+page-name-is = your name:
+page-name-change = change your name
+page-name-label = your name, 32 characters at most
+page-name-take = Take this name
+page-cancel = Cancel
+
+## What is wrong with the connection
+
+page-why-lost = The connection to the hub is lost. What you write waits here for it.
+page-why-never = The hub doesn't answer this page: it is stopped, full, or refuses it.
+page-why-shutdown = The hub is stopping. All that it had accepted is delivered.
+page-why-slow = The hub closed the connection: this page read too slowly.
+page-why-refused = The hub refused the connection.
+page-next-try = Next try in { $seconds } s.
+page-at-superseded = You go on in another tab, under the same name.
+page-at-left = You have left the hub.
+page-now = Try now
+page-take-back = Take it back here
+page-come-back = Come back
+
+## Where one can be
+
+page-places = rooms and members
+page-rooms = Rooms
+page-rooms-other = Other rooms
+page-directs = Private messages
+page-here = Who is here
+page-here-more = { $count ->
+    [one] … and { $count } other
+   *[other] … and { $count } others
+    }
+page-you = you
+page-write-to = write to { $name } only
+page-members = { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+    }
+page-unread = { $count ->
+    [one] { $count } unread message
+   *[other] { $count } unread messages
+    }
+page-join = Enter
+page-join-label = name of the room to enter; it is made if there is none
+page-join-hint = another room
+
+## A conversation
+
+page-nowhere = You are in no room. Enter one of them, or make one by its name.
+page-direct-only = the two of you only; the hub keeps nothing of it
+page-leave = Leave
+page-close = Close
+page-see-wire = See its wire
+page-log = messages of { $name }
+page-say-room = Write in { $name }
+page-say-direct = Write to { $name } only
+page-send = Send
+page-loading = reading the history…
+page-older = Show earlier ones
+page-newest = To the newest
+page-below = { $count ->
+    [one] { $count } new message
+   *[other] { $count } new messages
+    }
+page-passed = { $count ->
+    [one] { $count } older message is no longer kept by this page
+   *[other] { $count } older messages are no longer kept by this page
+    }
+page-empty-room = Nothing has been said here yet. Write, and everyone in the room reads you.
+page-empty-offline = Write; it goes out as soon as the hub answers.
+page-empty-nc = A terminal is enough to answer:
+page-empty-direct = What you write here, only { $name } gets.
+page-fresh = new
+page-life = the hub was restarted, or the room had emptied: numbers begin at 1 again
+page-unfold = { $count ->
+    [one] Show all of it ({ $count } character)
+   *[other] Show all of it ({ $count } characters)
+    }
+page-bytes-said = bytes, not text ({ $size }):
+page-pending = not confirmed yet
+page-unconfirmed = Not confirmed: the hub was restarted before it answered; perhaps nobody has read it.
+page-too-long-hub = Too long for this hub, which didn't take it.
+page-again = Send again
+page-joined = { $name } has arrived
+page-left = { $name } has left
+page-left-saying = { $name } has left: { $text }
+page-renamed = { $old } is now called { $name }
+page-renamed-own = you are now called { $name }
+page-same-name = this is another connection than before: somebody else may bear the name { $name }
+page-gap-slow = { $count ->
+    [one] { $count } message missed: read too slowly
+   *[other] { $count } messages missed: read too slowly
+    }
+page-gap-forgotten = { $count ->
+    [0] messages are missing here: the hub no longer keeps them
+    [one] { $count } message is missing here: the hub no longer keeps it
+   *[other] { $count } messages are missing here: the hub no longer keeps them
+    }
+page-who-answer = { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+    } in { $room }:
+page-rooms-answer = { $count ->
+    [one] { $count } room:
+   *[other] { $count } rooms:
+    }
+page-and-more = { $count ->
+    [one] and { $count } other
+   *[other] and { $count } others
+    }
+page-why-answer = { $name }: { $transport } { $address }, here for { $since } s; waiting: { $lag }; missed: { $missed }; refused: { $refused }
+
+## What the composer can't do
+
+page-no-command = /{ $word } would change how the hub speaks to this page, which would no longer understand it; nothing is sent. A client of lines, such as nc, can use it.
+page-not-now = Not now: the hub isn't there. The message stays here; send it when the hub is back.
+page-too-long = Too long: { $bytes } bytes, { $limit } at most. Send it in parts.
+page-too-many = { $count } messages are waiting to be confirmed already. Wait for the hub to answer.
+
+## The live hub
+
+page-live-local = The hub is shown live on its own machine only.
+page-live-local-how = Open this page over there, by localhost, or bring its port here and then open localhost:
+page-live-full = All places for watching the hub are taken. Close this view in another tab.
+page-live-refused = The hub doesn't show itself live.
+page-live-lost = The live view was interrupted; it comes back by itself.
+page-live-connecting = reading the state of the hub…
+page-again-try = Try again
+page-members-now = Members
+page-traffic-in = Received
+page-traffic-out = Sent
+page-missed = Missed
+page-refused = Refused
+page-per-second = { $amount }/s
+page-messages = Messages a second
+page-deliveries = Deliveries a second
+page-messages-chart = messages a second over two minutes: { $now } now, { $most } at most
+page-deliveries-chart = deliveries a second over two minutes: { $now } now, { $most } at most
+page-span = 2 min
+page-most = at most { $most }
+page-by-transport = members by transport
+page-col-room = room
+page-col-members = members
+page-col-last = messages
+page-col-rate = a second
+page-rooms-more = { $count ->
+    [one] … and { $count } other room
+   *[other] … and { $count } other rooms
+    }
+page-members-title = Members
+page-members-grid = members of the hub
+page-filter = filter
+page-col-name = name
+page-col-lag = lag
+page-col-in = received/s
+page-col-out = sent/s
+page-col-transport = by
+page-col-address = address
+page-col-rooms = rooms
+page-slow = slow
+page-none-found = No member matches this filter.
+page-nobody = Nobody is here.
+page-grid-hint = A row opens its member's wire (arrows, then Enter); a column is sorted by its title.
+page-members-more = { $count ->
+    [one] { $count } other member isn't listed.
+   *[other] { $count } other members aren't listed.
+    }
+
+## The wire of a member
+
+page-wire-of = The wire of { $name }
+page-wire-hint = What passes from now on, as the hub reads and writes it.
+page-wire-empty = Nothing yet. As soon as this member sends or receives something, its bytes are here.
+page-wire-gone = This member is no longer here.
+page-watch-again = Watch for it again
+page-pause = Pause
+page-continue = Go on
+page-copy = Copy
+page-copied = Copied, as text.
+page-not-copied = The browser didn't allow the copy.
+page-frozen = { $count ->
+    [0] Paused.
+    [one] Paused; { $count } event since.
+   *[other] Paused; { $count } events since.
+    }
+page-wire-passed = { $count ->
+    [one] { $count } older event is no longer here
+   *[other] { $count } older events are no longer here
+    }
+page-wire-lost = { $count ->
+    [one] { $count } event lost: this page read too slowly
+   *[other] { $count } events lost: this page read too slowly
+    }
+page-older-events = { $count ->
+    [one] Show { $count } earlier event
+   *[other] Show { $count } earlier events
+    }
+page-wire-pending = { $reads ->
+    [one] one read
+   *[other] { $reads } reads
+    }, { $count ->
+    [one] { $count } byte
+   *[other] { $count } bytes
+    }: nothing has ended this message yet
+page-wire-open = { $name }, { $transport } { $address }; sent so far: { $at } bytes
+page-wire-close = end of the connection
+page-wire-write = written: { $len } bytes, a reply or a notice
+page-wire-write-one = written: { $len } bytes, message { $from } of { $room }
+page-wire-write-many = written: { $len } bytes, messages { $from } to { $to } of { $room }
+page-blocked = held: the kernel didn't take all of it, this member doesn't read fast enough
+page-dump = bytes and characters of the message
+page-sizes = { $size } bytes, from byte { $at } on
+page-read-row = read { $n }
+page-reads-row = reads { $from } to { $to }
+page-reads = { $count ->
+    [one] { $count } read:
+   *[other] { $count } reads:
+    }
+page-read-first = { $len } bytes
+page-read-after = { $len } bytes { $after } later
+page-ms = { $ms } ms
+page-s = { $s } s
+page-bytes-all = Show all { $count } bytes
+page-decoding = these bytes aren't correct UTF-8; read as { $decoding }
+page-shortened = only the first { $count } bytes are shown
+page-masked = what is secret or private is replaced by *
+page-end-newline-name = \n
+page-end-newline = A \n ended it.
+page-end-pause-name = pause
+page-end-pause = A silence ended it: this client has never sent a \n yet.
+page-end-eof-name = end of stream
+page-end-eof = The end of the stream ended it: this client will send nothing more.
+page-end-read-name = read
+page-end-read = The read ended it: in chunk framing each read is a message.
+page-end-length-name = length
+page-end-length = Its length, given by the four bytes before it, ended it.
+page-end-nul-name = NUL
+page-end-nul = A NUL byte ended it.
+page-end-text-name = text frame
+page-end-text = The WebSocket frame ended it: one frame, one message.
+page-end-binary-name = binary frame
+page-end-binary = The WebSocket frame ended it; in a binary frame nothing is a command.
+page-end-datagram-name = datagram
+page-end-datagram = The datagram ended it: one datagram, one message.
+page-end-other-name = end
+page-end-other = The message has ended.
+page-refused-too-long-name = too long
+page-refused-too-long = Refused: longer than this hub accepts; its bytes are discarded up to its end.
+page-refused-unfinished-name = unfinished
+page-refused-unfinished = Dropped: its end never came.

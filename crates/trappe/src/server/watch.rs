@@ -1,0 +1,325 @@
+//! Who watches whose wire. Nobody, nearly always: then a read costs one look at a flag that lies beside what it touches anyway,
+//! a write one at a flag of its slot, and no event is made.
+//!
+//! A watcher has a queue of events, bounded; what is too much for it is counted, and told in its place. The lock is a leaf: who
+//! holds it takes no other but that of a queue.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use slab::Slab;
+use tokio::sync::Notify;
+use trappe_core::{
+    encode::watch,
+    limits::{LIVE_ROOMS_OF_MEMBER, WATCH_BYTES, WATCHERS},
+    watch::Seen,
+};
+
+use super::{Shared, conn::Conn, mail::Mail, room::Room, sync::Mutex};
+
+/// Whose wire is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Nobody's: only the state of the hub is of interest.
+    Nobody,
+    /// One member's, by its number.
+    Member(u64),
+    /// That of all in a room, by the room's number.
+    Room(u32),
+    /// Everybody's.
+    Everyone,
+}
+
+impl Whom {
+    fn is(self, number: u64, rooms: &[Arc<Room>]) -> bool {
+        match self {
+            Whom::Nobody => false,
+            Whom::Member(other) => other == number,
+            Whom::Room(id) => rooms.iter().any(|room| room.id == id),
+            Whom::Everyone => true,
+        }
+    }
+}
+
+/// What waits for one watcher.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Rings when something comes.
+    pub(crate) bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Bytes>,
+    bytes: usize,
+    /// Events that found no room, after the last one that did.
+    lost: u64,
+    /// The one member that was watched has left.
+    over: bool,
+}
+
+impl Queue {
+    fn push(&self, event: &Bytes) {
+        let mut waiting = self.waiting.lock();
+        if waiting.bytes + event.len() > WATCH_BYTES {
+            waiting.lost += 1;
+            return;
+        }
+        if waiting.lost > 0 {
+            let mut lost = Vec::new();
+            watch::seen(&mut lost, &Seen::Lost { count: std::mem::take(&mut waiting.lost) });
+            waiting.bytes += lost.len();
+            waiting.events.push_back(lost.into());
+        }
+        waiting.bytes += event.len();
+        waiting.events.push_back(event.clone());
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    /// All that has come, each on a line of `data:` (the event streams' form); and whether nothing more will.
+    pub(crate) fn take(&self, out: &mut Vec<u8>) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.bytes = 0;
+        let events = std::mem::take(&mut waiting.events);
+        let lost = std::mem::take(&mut waiting.lost);
+        let over = waiting.over;
+        drop(waiting);
+        for event in events {
+            data(out, |out| out.extend_from_slice(&event));
+        }
+        if lost > 0 {
+            data(out, |out| watch::seen(out, &Seen::Lost { count: lost }));
+        }
+        over
+    }
+}
+
+/// One event of a stream of Server-Sent Events, which is one line of JSON.
+pub(crate) fn data(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"data: ");
+    write(out);
+    out.extend_from_slice(b"\n\n");
+}
+
+#[derive(Debug)]
+struct Watcher {
+    whom: Whom,
+    /// The members that it sees at present.
+    seen: BTreeSet<u64>,
+    queue: Arc<Queue>,
+}
+
+/// All who watch.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// How many watch a wire: where there is none, nothing else is looked at.
+    wires: AtomicUsize,
+    watchers: Mutex<Slab<Watcher>>,
+}
+
+/// A watcher's place; given back when it is dropped.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    id: usize,
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl Place {
+    /// Takes a place, if there is one left. What `whom` does from now on comes into its queue.
+    pub(crate) fn take(shared: &Arc<Shared>, whom: Whom) -> Option<Place> {
+        let queue = Arc::new(Queue::default());
+        let id = {
+            let mut watchers = shared.watch.watchers.lock();
+            if watchers.len() >= WATCHERS {
+                return None;
+            }
+            watchers.insert(Watcher { whom, seen: BTreeSet::new(), queue: Arc::clone(&queue) })
+        };
+        let place = Place { shared: Arc::clone(shared), id, queue };
+        if whom != Whom::Nobody {
+            shared.watch.wires.fetch_add(1, Relaxed);
+            // Whoever comes from here on is attended to when it comes.
+            let members: Vec<(Arc<Conn>, Vec<Arc<Room>>)> = {
+                let hub = shared.hub.lock();
+                let rooms = |number| hub.rooms_of(number).map(|(_, _, r)| Arc::clone(r)).collect();
+                let numbers: Vec<u64> = match whom {
+                    Whom::Nobody => Vec::new(),
+                    Whom::Member(number) => vec![number],
+                    Whom::Room(id) => hub.numbers().filter(|&n| hub.is_in(n, id)).collect(),
+                    Whom::Everyone => hub.numbers().collect(),
+                };
+                let members = numbers.into_iter().filter_map(|number| {
+                    Some((Arc::clone(&hub.member(number)?.handle), rooms(number)))
+                });
+                members.collect()
+            };
+            for (conn, rooms) in &members {
+                shared.attend(conn, rooms, false);
+            }
+            if let Whom::Member(number) = whom
+                && shared.watch.count(number) == 0
+            {
+                // It has left in between.
+                place.queue.waiting.lock().over = true;
+                place.queue.bell.notify_one();
+            }
+        }
+        Some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let watch = &self.shared.watch;
+        let watcher = watch.watchers.lock().remove(self.id);
+        if watcher.whom != Whom::Nobody {
+            watch.wires.fetch_sub(1, Relaxed);
+        }
+        let members: Vec<Arc<Conn>> = {
+            let hub = self.shared.hub.lock();
+            let member = |&number: &u64| Some(Arc::clone(&hub.member(number)?.handle));
+            watcher.seen.iter().filter_map(member).collect()
+        };
+        for conn in members {
+            self.shared.mark(&conn);
+        }
+    }
+}
+
+impl Watch {
+    /// Whether anybody watches a wire.
+    fn is_idle(&self) -> bool {
+        self.wires.load(Relaxed) == 0
+    }
+
+    /// How many watch a member.
+    pub(crate) fn count(&self, number: u64) -> u64 {
+        if self.is_idle() {
+            return 0;
+        }
+        let watchers = self.watchers.lock();
+        watchers.iter().filter(|(_, watcher)| watcher.seen.contains(&number)).count() as u64
+    }
+
+    /// Tells all who watch the member what happened on its wire.
+    pub(crate) fn tell(&self, number: u64, event: &Seen<'_>) {
+        let mut bytes = None;
+        for (_, watcher) in self.watchers.lock().iter().filter(|(_, w)| w.seen.contains(&number)) {
+            watcher.queue.push(bytes.get_or_insert_with(|| made(event)));
+        }
+    }
+
+    /// A member is no more.
+    fn forget(&self, number: u64, time_us: u64) {
+        for (_, watcher) in self.watchers.lock().iter_mut() {
+            if watcher.seen.remove(&number) {
+                watcher.queue.push(&made(&Seen::Close { time_us, sid: number }));
+                if watcher.whom == Whom::Member(number) {
+                    watcher.queue.waiting.lock().over = true;
+                    watcher.queue.bell.notify_one();
+                }
+            }
+        }
+    }
+}
+
+fn made(event: &Seen<'_>) -> Bytes {
+    let mut out = Vec::new();
+    watch::seen(&mut out, event);
+    out.into()
+}
+
+impl Shared {
+    /// A member is in these rooms now: whoever watches it from here on, or doesn't any more, is to know. `again`: who watched it
+    /// already is told anew who it is.
+    pub(crate) fn attend(&self, conn: &Arc<Conn>, rooms: &[Arc<Room>], again: bool) {
+        if self.watch.is_idle() {
+            return;
+        }
+        let number = conn.number();
+        let time_us = self.unix_us(self.now());
+        let name = self.hub.lock().member(number).map(|member| member.author(number).to_string());
+        let Some(name) = name else { return };
+        let names: Vec<String> = rooms
+            .iter()
+            .take(LIVE_ROOMS_OF_MEMBER)
+            .map(|room| room.name().as_str().to_owned())
+            .collect();
+        let address = conn.peer.to_string();
+        let event = Seen::Open {
+            time_us,
+            sid: number,
+            name: &name,
+            transport: conn.transport().as_str(),
+            address: &address,
+            rooms: &names,
+            at: conn.heard_bytes(),
+        };
+        for (_, watcher) in self.watch.watchers.lock().iter_mut() {
+            if !watcher.whom.is(number, rooms) {
+                watcher.seen.remove(&number);
+            } else if watcher.seen.insert(number) || again {
+                watcher.queue.push(&made(&event));
+            }
+        }
+        self.mark(conn);
+    }
+
+    /// Its reader and its pump learn whether a member is watched.
+    fn mark(&self, conn: &Arc<Conn>) {
+        let watched = self.watch.count(conn.number()) > 0;
+        if conn.set_watched(watched) != watched {
+            self.posts.to(conn, Mail::Watched(Arc::clone(conn)));
+        }
+    }
+
+    /// A member has left for good, or has become another one.
+    pub(crate) fn unwatch(&self, number: u64) {
+        if !self.watch.is_idle() {
+            self.watch.forget(number, self.unix_us(self.now()));
+        }
+    }
+
+    /// What happened on the wire of a member that is watched: `event` is given the time and the member's number.
+    pub(crate) fn saw<'a>(&self, conn: &Conn, event: impl FnOnce(u64, u64) -> Seen<'a>) {
+        let number = conn.number();
+        self.watch.tell(number, &event(self.unix_us(self.now()), number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(queue: &Queue) -> String {
+        let mut out = Vec::new();
+        queue.take(&mut out);
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_watcher_is_counted_in_its_place() {
+        let queue = Queue::default();
+        let event = Bytes::from(vec![b'x'; WATCH_BYTES / 2]);
+        for _ in 0..5 {
+            queue.push(&event);
+        }
+        let first = taken(&queue);
+        assert_eq!(first.matches("data: x").count(), 2);
+        assert!(
+            first.ends_with("data: {\"ev\":\"lost\",\"count\":3}\n\n"),
+            "{}",
+            &first[first.len() - 60..]
+        );
+        queue.push(&event);
+        assert_eq!(taken(&queue).matches("data: ").count(), 1);
+    }
+}
