@@ -1,33 +1,42 @@
-// @ts-check
-// A list that stays at its end while more comes, and where it is while somebody reads further up.
+// A list that stays at its end while more comes, and where it is while somebody reads further up. And other small parts.
 
 import { Component, html } from "./preact.js";
+import { t } from "./words.js";
 
 const NEAR_PX = 40;
 
-/** Props: `class`, `label`, `role`, `live`, `following`, `onend(atEnd)`: the reader came to the end, or left it; children. */
+/** A name, or whatever else somebody chose. */
+export const bdi = (text) => html`<bdi>${text}</bdi>`;
+
+/** A button: `id` of its words, `go`. */
+export const Do = ({ id, go, as = "quiet", vars, ...rest }) => html`<button type="button" class=${as} onClick=${go} ...${rest}>${t(id, vars)}</button>`;
+
+/** How many are unread. */
+export const Badge = ({ count }) =>
+  count > 0 && html`<span class="badge"><span aria-hidden="true">${count > 99 ? "99+" : count}</span><span class="sr">${t("unread", { count })}</span></span>`;
+
+/** `following`: whether it stays at its end; `onend(at)`: the reader came there, or left. */
 export class Follow extends Component {
   atEnd = true;
 
   componentDidMount() {
     this.sizes = new ResizeObserver(() => this.settle());
     this.sizes.observe(this.base);
-    this.settle();
   }
 
   componentWillUnmount() {
     this.sizes.disconnect();
   }
 
+  /** What is at the top now has to be there afterwards. */
   getSnapshotBeforeUpdate() {
-    const list = this.base;
-    if (this.props.following) return null;
-    const first = [...list.children].find((it) => it.offsetTop + it.offsetHeight > list.scrollTop && it.dataset.key);
-    return first && { first, top: first.offsetTop - list.scrollTop };
+    const { scrollTop, children } = this.base;
+    const first = !this.props.following && [...children].find((it) => it.dataset.key && it.offsetTop + it.offsetHeight > scrollTop);
+    return first && { first, above: scrollTop - first.offsetTop };
   }
 
   componentDidUpdate(_props, _state, held) {
-    if (held?.first.isConnected) this.base.scrollTop = held.first.offsetTop - held.top;
+    if (held?.first?.isConnected) this.base.scrollTop = held.first.offsetTop + held.above;
     this.settle();
   }
 
@@ -38,14 +47,10 @@ export class Follow extends Component {
   moved = () => {
     const { scrollHeight, scrollTop, clientHeight } = this.base;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (atEnd === this.atEnd) return;
-    this.atEnd = atEnd;
-    this.props.onend(atEnd);
+    if (atEnd !== this.atEnd) this.props.onend((this.atEnd = atEnd));
   };
 
-  render({ label, role, live, children, ...props }) {
-    return html`<div class=${props.class} role=${role} aria-label=${label} aria-live=${live} tabindex="0" onScroll=${this.moved}>
-      ${children}
-    </div>`;
+  render({ following, onend, children, ...rest }) {
+    return html`<div role="log" tabindex="0" onScroll=${this.moved} ...${rest}>${children}</div>`;
   }
 }

@@ -1,13 +1,11 @@
-// @ts-check
-// The top of the page: what it is, how the connection is, who one is, what is shown.
+// The top of the page: how the connection is, who one is, what is shown.
 
 import { Component, html } from "./preact.js";
-import { parts, t } from "./words.js";
-import { bdi } from "./rows.js";
+import { t } from "./words.js";
+import { Badge, Do, bdi } from "./follow.js";
 
-/** The hatch: a door in the floor, a little open. */
-const Glyph = () =>
-  html`<svg class="glyph" viewBox="0 0 32 32" aria-hidden="true"><path d="M5 27h22M7 27V13l18-8v22" /><path class="door" d="M11 27V15.6l10-4.4V27" /><path d="M17 20h.01" /></svg>`;
+/** The hatch, a little open. */
+const glyph = html`<svg class="glyph" viewBox="0 0 32 32" aria-hidden="true"><path d="M4 27h24M7 27V13l18-8v22" /><path class="door" d="M11 27V15.6l10-4.4V27" /></svg>`;
 
 class Name extends Component {
   edit = () => this.setState({ editing: true, name: this.props.chat.me.name });
@@ -17,64 +15,52 @@ class Name extends Component {
     this.setState({ editing: false });
   };
 
-  take = async (/** @type {SubmitEvent} */ ev) => {
+  take = async (ev) => {
     ev.preventDefault();
+    const { chat } = this.props;
     const name = this.state.name.trim();
-    if (name && (name === this.props.chat.me.name || (await this.props.chat.rename(name)))) this.done();
+    if (name && (name === chat.me.name || (await chat.rename(name)))) this.done();
   };
 
-  componentDidUpdate(_props, state) {
-    if (state.editing === this.state.editing) return;
-    const it = this.base.querySelector("input") ?? this.base.querySelector("button");
-    it?.focus();
-    it?.select?.();
+  componentDidUpdate(_props, { editing }) {
+    if (editing === this.state.editing) return;
+    const it = this.base.querySelector("input, button");
+    it.focus();
+    it.select?.();
   }
 
   render({ chat }, { editing, name }) {
     if (!editing) {
       return html`<div class="name"><button class="plain" disabled=${!chat.hub.open} title=${t("name-change")} onClick=${this.edit}>
-        <span class="sr">${t("name-is")} </span><bdi>${chat.me.name || "…"}</bdi>
-      </button></div>`;
+        <span class="sr">${t("name-is")} </span>${bdi(chat.me.name || "…")}</button></div>`;
     }
-    return html`<div class="name"><form onSubmit=${this.take} onKeyDown=${(ev) => ev.key === "Escape" && this.done()}>
-      <input aria-label=${t("name-label")} value=${name} maxlength="64" autocomplete="nickname" spellcheck=${false}
-        onInput=${(ev) => this.setState({ name: ev.target.value })} />
-      <button class="main">${t("name-take")}</button>
-      <button class="plain" type="button" onClick=${this.done}>${t("cancel")}</button>
+    return html`<form class="name" onSubmit=${this.take} onKeyDown=${(ev) => ev.key === "Escape" && this.done()}>
+      <input aria-label=${t("name-label")} value=${name} maxlength="64" autocomplete="nickname" spellcheck=${false} onInput=${(ev) => this.setState({ name: ev.target.value })} />
+      <button class="main">${t("name-take")}</button><${Do} as="plain" id="cancel" go=${this.done} />
       ${chat.nameProblem && html`<p class="note wrong" role="alert">${chat.nameProblem}</p>`}
-    </form></div>`;
+    </form>`;
   }
 }
 
-/** @param {{chat: import("./chat.js").Chat, view: string, live: boolean, shown: boolean, choose: (view: string) => void, toggle: () => void}} props */
-export function Head({ chat, view, live, shown, choose, toggle }) {
+export function Head({ chat, view, panel, choose, toggle }) {
   const { at } = chat.hub.state;
-  const tab = (id, unread = 0) =>
-    html`<button class="tab" data-tab=${id} aria-pressed=${String(view === id)} onClick=${() => choose(id)}>
-      ${t(`tab-${id}`)}${unread > 0 && html` <span class="badge">${unread > 99 ? "99+" : unread}<span class="sr"> ${t("unread-tab")}</span></span>`}
-    </button>`;
-  return html`
-    <a class="skip" href="#say">${t("skip")}</a>
-    <h1 class="mark"><${Glyph} />trappe</h1>
-    <p class=${`link ${at}${at === "connecting" ? " soon" : ""}`}><span class="dot" aria-hidden="true"></span>${t(at === "open" ? "open" : at === "connecting" ? "connecting" : "not-open")}</p>
+  const tab = (id) => html`<button class="tab" data-tab=${id} aria-pressed=${`${view === id}`} onClick=${() => choose(id)}>
+    ${t(`tab-${id}`)} ${id === "places" && html`<${Badge} count=${chat.unread} />`}</button>`;
+  return html`<a class="skip" href="#say" onClick=${(ev) => { ev.preventDefault(); choose("talk"); document.getElementById("say")?.focus(); }}>${t("skip")}</a>
+    <h1>${glyph}trappe</h1>
+    <p class=${`link ${at}`}><span class="dot"></span>${t(at === "open" || at === "connecting" ? at : "not-open")}</p>
     <${Name} chat=${chat} />
-    <nav class="tabs" aria-label=${t("views")}>${tab("talk")}${tab("places", chat.unread)}${tab("hub")}</nav>
-    <button class="plain panel" aria-pressed=${String(shown)} onClick=${toggle}>${t("panel")}</button>`;
+    <nav class="tabs" aria-label=${t("views")}>${["talk", "places", "hub"].map(tab)}</nav>
+    <${Do} as="plain panel" id="panel" aria-pressed=${`${panel}`} go=${toggle} />`;
 }
 
 /** What is wrong with the connection, and what can be done. */
-export function Banner({ chat }) {
-  const { at, why, until = 0, text } = chat.hub.state;
-  if (at === "open" || at === "closed" || at === "connecting") {
-    return html`<div class="banner-hold" role="status">${at === "connecting" && why && html`<p class="banner soon">${t("connecting")}</p>`}</div>`;
-  }
-  const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-  const known = ["shutdown", "slow", "never", "lost"].includes(why ?? "") ? why : "refused";
+export function Banner({ chat: { hub } }) {
+  const { at, why, until = 0, text } = hub.state;
   const button = { waiting: "now", superseded: "take-back", left: "come-back" }[at];
-  return html`<div class="banner-hold" role="status"><div class="banner">
-    <p><b>${t(at === "waiting" ? `why-${known}` : `at-${at}`)}</b>${" "}
-      ${known === "refused" && text && html`<span dir="auto">${text}</span>${" "}`}
-      ${at === "waiting" && html`<span aria-hidden="true">${t("next-try", { seconds })}</span>`}</p>
-    <button class="main" onClick=${() => chat.hub.connect()}>${t(button)}</button>
-  </div></div>`;
+  const known = /^(lost|never|shutdown|slow)$/.test(why);
+  return html`<div role="status">${button && html`<div class="banner"><p>
+    <b>${at !== "waiting" ? t(at === "left" ? "gone" : at) : known ? t(`why-${why}`) : text || why}</b>${" "}
+    ${at === "waiting" && html`<span aria-hidden="true">${t("next-try", { seconds: Math.max(0, Math.ceil((until - Date.now()) / 1000)) })}</span>`}</p>
+    <${Do} as="main" id=${button} go=${() => hub.connect()} /></div>`}</div>`;
 }

@@ -1,22 +1,22 @@
 // @ts-check
-// The connection to a hub: session, resume, acknowledged sends, reconnecting. No DOM in here: what happens goes out through
-// `onevent`, `onstate` and `onunconfirmed`. docs/protocol.md §5–§7 is what it speaks.
+// The connection to a hub: session, resume, acknowledged sends, reconnecting (docs/protocol.md §5–§7). No DOM in here; what
+// happens goes out through `onevent`, `onstate` and `onunconfirmed`.
 
 /** @typedef {{ev: string, [field: string]: any}} HubEvent */
-/** @typedef {{at: "connecting"|"open"|"waiting"|"superseded"|"left"|"closed", until?: number, why?: string, text?: string}} HubState */
-/** @typedef {{id: number, room: string, text: string, sent: boolean}} Unacked */
-/** @typedef {{session?: string, rooms?: string[], unacked?: Unacked[]}} Saved */
+/** @typedef {{at: "connecting"|"open"|"waiting"|"superseded"|"left"|"closed", until?: number, why?: string, text?: string}} State */
+/** @typedef {{id: number, room: string, text: string, sent?: boolean}} Send */
+/** @typedef {{session?: string, rooms?: string[], unacked?: Send[]}} Saved */
 
-/** A frame longer than this closes the connection (the hub's --max-message). */
+/** A longer frame closes the connection (--max-message of the hub). */
 export const FRAME_BYTES_MAX = 65536;
-/** So many sends may wait for their acknowledgement; the hub remembers 1024 of them. */
+/** So many sends may wait for their acknowledgement. */
 export const UNACKED_MAX = 100;
-/** A connection that says nothing for so long is given up. */
-const OPEN_MS_MAX = 10_000;
-const BACKOFF_MS_MIN = 500;
-const BACKOFF_MS_MAX = 20_000;
-/** Messages that came ahead of one that is missing; more than this, and it is missed for good. */
+/** Messages that came ahead of a missing one; with more it is missed for good. */
 const AHEAD_MAX = 1024;
+const OPEN_MS_MAX = 10_000;
+
+/** A delay with full jitter: not all clients come at once to a hub that is back. @param {number} attempt */
+export const backoff = (attempt, random = Math.random) => Math.round(random() * Math.min(20_000, 500 * 2 ** attempt));
 
 /** How far everything of a room has come: the position to go on from. */
 export class Mark {
@@ -24,68 +24,52 @@ export class Mark {
   constructor(pos) {
     this.move(pos);
   }
-  /** @param {string} pos */
-  move(pos) {
+  move(/** @type {string} */ pos) {
     const [epoch, seq] = pos.split("@");
     this.epoch = epoch;
     this.seq = Number(seq);
-    /** @type {Set<number>} */
     this.ahead = new Set();
   }
-  /** An acknowledgement may overtake a message, so the numbers don't always come in order. @param {number} seq */
-  had(seq) {
-    if (seq <= this.seq) return;
-    this.ahead.add(seq);
+  /** An acknowledgement may overtake a message: numbers don't come in order. */
+  had(/** @type {number} */ seq) {
+    if (seq > this.seq) this.ahead.add(seq);
     if (this.ahead.size > AHEAD_MAX) this.seq = Math.min(...this.ahead) - 1;
     while (this.ahead.delete(this.seq + 1)) this.seq++;
   }
-  /** @param {number} to The last of those that won't come. */
-  skip(to) {
-    if (to > this.seq) this.seq = to;
-    for (const seq of this.ahead) if (seq <= this.seq) this.ahead.delete(seq);
-    while (this.ahead.delete(this.seq + 1)) this.seq++;
+  /** Those up to `seq` won't come. */
+  skip(/** @type {number} */ seq) {
+    this.seq = Math.max(this.seq, seq);
+    for (const ahead of this.ahead) if (ahead <= this.seq) this.ahead.delete(ahead);
+    this.had(0);
   }
   toString() {
     return `${this.epoch}@${this.seq}`;
   }
 }
 
-/** A delay with full jitter: many clients of a hub that came back don't all come at once. */
-export const backoff = (/** @type {number} */ attempt, random = Math.random) =>
-  Math.round(random() * Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** attempt));
-
 export class Hub {
   /**
-   * @param {{url: string, lang?: string, saved?: Saved, enter?: string[], now?: () => number, random?: () => number,
-   *   WebSocket?: typeof WebSocket, onevent: (ev: HubEvent) => void, onstate: (state: HubState) => void,
-   *   onunconfirmed?: (sends: Unacked[]) => void}} options `enter`: the rooms to be in at first.
+   * @param {{url: string, rooms: string[], lang?: string, saved?: Saved, onevent: (ev: HubEvent) => void,
+   *   onstate: (state: State) => void, onunconfirmed: (sends: Send[]) => void}} options `rooms`: those to enter
    */
-  constructor(options) {
-    this.options = { now: Date.now, random: Math.random, WebSocket: globalThis.WebSocket, ...options };
-    const { enter } = options;
-    const saved = options.saved ?? {};
+  constructor({ saved = {}, rooms, ...options }) {
+    this.options = options;
     this.session = saved.session;
-    /** @type {string|undefined} */
-    this.name = undefined;
-    /** @type {Map<string, Mark|undefined>} The rooms to be in, and how far each has come. */
-    this.rooms = new Map((enter ?? saved.rooms ?? ["lobby"]).map((room) => [room, undefined]));
-    /** @type {Map<number, Unacked>} */
-    this.unacked = new Map((saved.unacked ?? []).map((send) => [send.id, send]));
+    /** @type {Map<string, Mark|undefined>} */
+    this.rooms = new Map(rooms.map((room) => [room, undefined]));
+    /** @type {Map<number, Send>} */
+    this.unacked = new Map(saved.unacked?.map((send) => [send.id, send]));
     /** @type {Map<number, {resolve: (ev: HubEvent) => void, reject: (ev: HubEvent) => void}>} */
     this.asked = new Map();
-    // The ids of a session have to grow, also over a reload: time does, and is ahead of a counter that began earlier.
-    this.id = Math.max(this.options.now(), ...[...this.unacked.keys()].map((id) => id + 1));
+    // The ids of a session have to grow, over a reload too; time does.
+    this.id = Math.max(Date.now(), ...[...this.unacked.keys()].map((id) => id + 1));
     this.attempt = 0;
-    /** @type {HubState} */
+    /** @type {State} */
     this.state = { at: "closed" };
-    /** @type {WebSocket|undefined} */
-    this.socket = undefined;
-    this.timer = undefined;
-    this.helloId = -1;
-    /** @type {HubEvent|undefined} */
-    this.goodbye = undefined;
-    /** @type {HubEvent|undefined} */
-    this.first = undefined;
+  }
+
+  get open() {
+    return this.state.at === "open";
   }
 
   /** What a reloaded page needs to be the same member. @returns {Saved} */
@@ -93,170 +77,135 @@ export class Hub {
     return { session: this.session, rooms: [...this.rooms.keys()], unacked: [...this.unacked.values()] };
   }
 
-  get open() {
-    return this.state.at === "open";
-  }
-
-  /** Connects at once, also where the next attempt would come later. */
+  /** Connects now, also where the next attempt would be later. */
   connect() {
-    if (this.state.at === "open" || this.state.at === "connecting") return;
+    if (this.open || this.state.at === "connecting") return;
     clearTimeout(this.timer);
     this.#enter({ at: "connecting", why: this.state.why });
-    const socket = new this.options.WebSocket(this.options.url, "trappe.json.v1");
+    const socket = new WebSocket(this.options.url, "trappe.json.v1");
     this.socket = socket;
     this.goodbye = undefined;
     this.timer = setTimeout(() => this.#lost(socket, 0), OPEN_MS_MAX);
     socket.onopen = () => {
-      this.helloId = this.id++;
-      const rooms = [...this.rooms].map(([room, mark]) => (mark ? { room, after: String(mark) } : { room }));
-      // Only as the first op does hello take a session over.
-      this.#write({ op: "hello", session: this.session, rooms, id: this.helloId });
+      this.hello = this.id++;
+      const rooms = [...this.rooms].map(([room, mark]) => (mark ? { room, after: `${mark}` } : { room }));
+      // Only as the first op does it take a session over.
+      this.#write({ op: "hello", session: this.session, rooms, id: this.hello });
       if (this.options.lang) this.#write({ op: "lang", lang: this.options.lang });
     };
-    socket.onmessage = ({ data }) => {
-      if (socket === this.socket && typeof data === "string") this.#heard(JSON.parse(data));
-    };
+    socket.onmessage = ({ data }) => socket === this.socket && this.#heard(JSON.parse(data));
     socket.onclose = ({ code }) => this.#lost(socket, code);
   }
 
   /** Leaves without a word; `connect` comes back. */
   close() {
     clearTimeout(this.timer);
-    const socket = this.socket;
+    this.socket?.close();
     this.socket = undefined;
-    if (socket) socket.close(1000);
     this.#fail();
     this.#enter({ at: "closed" });
   }
 
   /**
-   * Says something in a room. It is said once, whatever happens to the connection meanwhile, or given back by `onunconfirmed`.
-   * @param {string} room @param {string} text @returns {number} its id, that of its `ack`
+   * Says something in a room: once, whatever the connection does meanwhile; or `onunconfirmed` gives it back.
+   * @param {string} room @param {string} text @returns {number} the id of its `ack`
    */
   send(room, text) {
-    const send = { id: this.id++, room, text, sent: false };
+    const send = { id: this.id++, room, text };
     this.unacked.set(send.id, send);
     if (this.open) this.#say(send);
     return send.id;
   }
 
-  /** Whether one more send would be taken. */
-  get free() {
-    return this.unacked.size < UNACKED_MAX;
-  }
-
   /**
    * Asks for any other op. @param {{op: string, [field: string]: any}} op
-   * @returns {Promise<HubEvent>} the event that answers it; rejected with the error event, or `{code: "lost"}`
+   * @returns {Promise<HubEvent>} what answers it; rejected with the error, or with the code `lost`
    */
   ask(op) {
-    if (!this.open) return Promise.reject({ ev: "error", code: "lost" });
-    const id = this.id++;
     return new Promise((resolve, reject) => {
-      this.asked.set(id, { resolve, reject });
-      this.#write({ ...op, id });
+      if (!this.open) return reject({ ev: "error", code: "lost" });
+      this.asked.set(this.id, { resolve, reject });
+      this.#write({ ...op, id: this.id++ });
     });
   }
 
-  /** A line that begins with `/`. @param {string} line @returns {boolean} whether it was sent */
+  /** A line that begins with `/`. @param {string} line */
   command(line) {
     if (this.open) this.socket?.send(line);
-    return this.open;
-  }
-
-  /** Forgets a send that is not to be tried again. @param {number} id */
-  drop(id) {
-    this.unacked.delete(id);
   }
 
   #write(/** @type {object} */ op) {
     this.socket?.send(JSON.stringify(op));
   }
 
-  #say(/** @type {Unacked} */ send) {
+  #say(/** @type {Send} */ send) {
     send.sent = true;
     this.#write({ op: "send", room: send.room, text: send.text, id: send.id });
   }
 
-  #enter(/** @type {HubState} */ state) {
+  #enter(/** @type {State} */ state) {
     this.state = state;
     this.options.onstate(state);
   }
 
   #heard(/** @type {HubEvent} */ ev) {
-    if (ev.ev === "hello") {
-      // The one that comes by itself is of a session that our own hello is about to replace.
-      if (ev.id !== this.helloId) {
-        this.first = ev;
-        return;
-      }
-      this.#greeted(ev);
+    const answers = ev.id !== undefined && ev.id === this.hello;
+    if (ev.ev === "hello" && !answers) {
+      // It comes by itself; our own hello is about to replace its session.
+      this.first = ev;
+      return;
     }
-    if (ev.ev === "error" && ev.id === this.helloId && this.first) {
-      // A room that the hub won't have: it is the first session then, and the hub takes it to the lobby.
+    if (ev.ev === "error" && answers && this.first) {
+      // A room that can't be: the first session stays, and the hub takes it to the lobby.
       this.rooms.clear();
       this.#greeted(this.first);
       this.options.onevent(this.first);
     }
+    if (ev.ev === "hello") this.#greeted(ev);
+    if (ev.ev === "bye" || (ev.ev === "error" && !this.open)) this.goodbye = ev;
     this.#follow(ev);
-    if (ev.ev === "bye") this.goodbye = ev;
-    if (ev.ev === "error" && !this.open) this.goodbye ??= { ...ev, reason: ev.code };
-    if (ev.id !== undefined && (ev.own || ev.ev !== "msg")) this.#answered(ev);
-    this.options.onevent(ev);
-  }
-
-  #greeted(/** @type {HubEvent} */ ev) {
-    clearTimeout(this.timer);
-    this.attempt = 0;
-    this.session = ev.session;
-    this.name = ev.name;
-    const sends = [...this.unacked.values()];
-    // Another session doesn't know what the old one said: what was on its way may have been said, or not.
-    const unconfirmed = ev.resumed ? [] : sends.filter((send) => send.sent);
-    for (const { id } of unconfirmed) this.unacked.delete(id);
-    this.#enter({ at: "open" });
-    if (unconfirmed.length) this.options.onunconfirmed?.(unconfirmed);
-    for (const send of sends) if (!unconfirmed.includes(send)) this.#say(send);
-  }
-
-  /** Keeps the positions. */
-  #follow(/** @type {HubEvent} */ ev) {
-    const mark = this.rooms.get(ev.room);
-    if (ev.ev === "hello") {
-      for (const { room, pos } of ev.rooms) if (!this.rooms.get(room)) this.rooms.set(room, new Mark(pos));
-    } else if (ev.ev === "msg" || (ev.ev === "ack" && ev.seq)) {
-      mark?.had(ev.seq);
-    } else if (ev.ev === "gap") {
-      if (ev.oldest && mark) {
-        const [epoch, seq] = ev.oldest.split("@");
-        if (epoch === mark.epoch) mark.skip(Number(seq) - 1);
-        else mark.move(`${epoch}@${Number(seq) - 1}`);
-      } else if (ev.to) mark?.skip(ev.to);
-    } else if (ev.ev === "live" && mark && !ev.pos.startsWith(mark.epoch)) {
-      mark.move(ev.pos);
-    } else if (ev.ev === "join" && ev.own) {
-      this.rooms.set(ev.room, new Mark(ev.pos));
-    } else if (ev.ev === "leave" && ev.own) {
-      this.rooms.delete(ev.room);
-    } else if (ev.ev === "nick" && ev.own) {
-      this.name = ev.name;
-    }
-  }
-
-  #answered(/** @type {HubEvent} */ ev) {
-    if (this.unacked.has(ev.id)) this.unacked.delete(ev.id);
-    // What comes before the last event of an answer (the messages of history) isn't the answer.
+    if (ev.ev !== "msg" || ev.own) this.unacked.delete(ev.id);
+    // The messages of history bear the id of the op too, but aren't its answer; nor is a gap.
     const asked = ev.ev === "msg" || ev.ev === "gap" ? undefined : this.asked.get(ev.id);
+    this.options.onevent(ev);
     if (!asked) return;
     this.asked.delete(ev.id);
     if (ev.ev === "error") asked.reject(ev);
     else asked.resolve(ev);
   }
 
+  #greeted(/** @type {HubEvent} */ ev) {
+    clearTimeout(this.timer);
+    this.attempt = 0;
+    this.session = ev.session;
+    for (const { room, pos } of ev.rooms) if (!this.rooms.get(room)) this.rooms.set(room, new Mark(pos));
+    this.#enter({ at: "open" });
+    const sends = [...this.unacked.values()];
+    // A new session doesn't know what the old one said: what was on its way may have been said, or not.
+    const lost = ev.resumed ? [] : sends.filter(({ sent }) => sent);
+    for (const { id } of lost) this.unacked.delete(id);
+    this.options.onunconfirmed(lost);
+    for (const send of sends) if (this.unacked.has(send.id)) this.#say(send);
+  }
+
+  /** Keeps the positions. */
+  #follow(/** @type {HubEvent} */ ev) {
+    const mark = this.rooms.get(ev.room);
+    if (ev.own && ev.ev === "join") this.rooms.set(ev.room, new Mark(ev.pos));
+    else if (ev.own && ev.ev === "leave") this.rooms.delete(ev.room);
+    else if (!mark) return;
+    else if (ev.ev === "msg" || (ev.ev === "ack" && ev.seq)) mark.had(ev.seq);
+    else if (ev.ev === "live" && !ev.pos.startsWith(mark.epoch)) mark.move(ev.pos);
+    else if (ev.ev === "gap" && ev.oldest) {
+      const { epoch, seq } = new Mark(ev.oldest);
+      if (epoch === mark.epoch) mark.skip(seq - 1);
+      else mark.move(`${epoch}@${seq - 1}`);
+    } else if (ev.ev === "gap" && ev.to) mark.skip(ev.to);
+  }
+
   #fail() {
-    const asked = [...this.asked.values()];
+    for (const { reject } of this.asked.values()) reject({ ev: "error", code: "lost" });
     this.asked.clear();
-    for (const { reject } of asked) reject({ ev: "error", code: "lost" });
   }
 
   #lost(/** @type {WebSocket} */ socket, /** @type {number} */ code) {
@@ -265,24 +214,21 @@ export class Hub {
     this.socket = undefined;
     socket.close();
     this.#fail();
-    const { reason, text } = this.goodbye ?? {};
-    if (reason === "superseded" || reason === "quit") {
-      this.#enter({ at: reason === "quit" ? "left" : "superseded", text });
-      return;
-    }
-    // Too long for this hub: said again it would only close the connection again.
+    const { reason, code: why = this.session ? "lost" : "never", text } = this.goodbye ?? {};
+    if (reason === "superseded") return this.#enter({ at: reason });
+    if (reason === "quit") return this.#enter({ at: "left" });
     if (code === 1009) this.#refuseLongest();
-    const why = reason ?? (this.session === undefined ? "never" : "lost");
-    const delay = backoff(this.attempt++, this.options.random);
+    const delay = backoff(this.attempt++);
     this.timer = setTimeout(() => this.connect(), delay);
-    this.#enter({ at: "waiting", until: this.options.now() + delay, why, text });
+    this.#enter({ at: "waiting", until: Date.now() + delay, why: reason ?? why, text });
   }
 
+  /** Something was too long for this hub; said again it would close the connection again. */
   #refuseLongest() {
-    const sends = [...this.unacked.values()].filter((send) => send.sent);
-    const longest = sends.sort((a, b) => b.text.length - a.text.length)[0];
+    const sends = [...this.unacked.values()].filter(({ sent }) => sent);
+    const [longest] = sends.sort((a, b) => b.text.length - a.text.length);
     if (!longest) return;
     this.unacked.delete(longest.id);
-    this.options.onevent({ ev: "error", code: "too-long", id: longest.id, text: "" });
+    this.options.onevent({ ev: "error", code: "too-long", id: longest.id });
   }
 }

@@ -6,82 +6,70 @@ import { Meters } from "./meters.js";
 import { events } from "./stream.js";
 import { Wire } from "./wire.js";
 
-/** So often the panel is drawn at most; faster nobody reads. */
+/** Nobody reads faster. */
 const DRAW_EVERY_MS = 100;
+const RETRY_MS = 1000;
 
 export class Live {
-  /** @param {{allowed: boolean, changed: () => void}} options `allowed`: whether the hub shows it to this peer. */
+  /** @param {{allowed: boolean, changed: () => void}} options `allowed`: whether the hub shows itself to this peer */
   constructor({ allowed, changed }) {
+    this.allowed = allowed;
     this.changed = changed;
     /** @type {{at: "off"|"connecting"|"open"|"lost"|"refused", code?: string, text?: string}} */
-    this.state = allowed ? { at: "off" } : { at: "refused", code: "local-only" };
+    this.state = { at: "off" };
     this.meters = new Meters();
     /** @type {Wire|undefined} */
     this.wire = undefined;
-    /** What is wrong with the member that was to be watched. */
-    this.problem = "";
     this.shown = false;
-    this.v = 0;
     this.attempt = 0;
-    /** @type {AbortController|undefined} */
-    this.stream = undefined;
-    this.retry = undefined;
-    this.due = undefined;
+    this.v = 0;
   }
 
-  /** @param {boolean} shown Whether anybody can see it. */
+  /** @param {boolean} shown Whether anybody sees it. */
   show(shown) {
     if (shown === this.shown) return;
     this.shown = shown;
-    if (shown) this.open();
-    else this.#close({ at: "off" });
-  }
-
-  /** Opens the stream anew, after a refusal too. */
-  open() {
-    this.#close({ at: "connecting" });
-    if (this.shown) this.#read();
-  }
-
-  /** @param {string} member A name, or client-N. */
-  watch(member) {
-    this.wire = new Wire(member);
-    this.problem = "";
-    if (this.state.at !== "refused" || this.state.code !== "local-only") this.open();
-  }
-
-  /** Back to the hub alone. */
-  unwatch() {
-    this.wire = undefined;
-    this.problem = "";
     this.open();
   }
 
-  /** Something of the panel's own changed. */
+  /** Opens the stream anew, also after a refusal; or closes it, if nobody looks. */
+  open() {
+    clearTimeout(this.retry);
+    this.stream?.abort();
+    this.stream = undefined;
+    if (this.shown && this.allowed) this.#read();
+  }
+
+  /** @param {string} [member] A name, or client-N; none: back to the hub alone. */
+  watch(member) {
+    this.wire = member === undefined ? undefined : new Wire(member);
+    this.open();
+    this.touch();
+  }
+
+  /** Something changed. */
   touch() {
     this.v++;
     this.changed();
   }
 
-  #close(/** @type {Live["state"]} */ state) {
-    clearTimeout(this.retry);
-    this.stream?.abort();
-    this.stream = undefined;
-    if (this.state.code !== "local-only") this.state = state;
+  #enter(/** @type {Live["state"]} */ state) {
+    this.state = state;
     this.touch();
   }
 
   async #read() {
-    if (this.state.code === "local-only") return;
     const { wire } = this;
     const stream = new AbortController();
     this.stream = stream;
-    const watching = wire && !wire.gone ? `?member=${encodeURIComponent(wire.member)}` : "";
+    const mine = () => stream === this.stream;
+    if (this.state.at !== "lost") this.#enter({ at: "connecting" });
     try {
-      for await (const list of events(`/live${watching}`, stream.signal)) {
-        if (stream !== this.stream) return;
+      const member = wire && !wire.gone ? `?member=${encodeURIComponent(wire.member)}` : "";
+      for await (const list of events(`/live${member}`, stream.signal)) {
+        if (!mine()) return;
         this.attempt = 0;
-        if (this.state.at !== "open") this.state = { at: "open" };
+        if (this.state.at !== "open") this.#enter({ at: "open" });
         for (const ev of list) {
           if (ev.ev === "hub") this.meters.add(ev);
           else wire?.add(ev);
@@ -91,29 +79,21 @@ export class Live {
           this.touch();
         }, DRAW_EVERY_MS);
       }
-      // Its member has left, or the hub stops.
-      if (stream === this.stream) this.#again(wire?.gone ? 0 : backoff(this.attempt++));
-    } catch (err) {
-      if (stream === this.stream) this.#failed(/** @type {any} */ (err), wire);
+      if (mine()) this.#again(!wire?.gone);
+    } catch (wrong) {
+      const { code, text } = /** @type {any} */ (wrong);
+      if (!mine()) return;
+      // A member that has left: what was seen of it stays, and the hub is still there. Failures of the network have no such code.
+      if (code === "no-such-member" && wire) {
+        wire.gone = true;
+        this.#again(false);
+      } else if (typeof code === "string") this.#enter({ at: "refused", code, text });
+      else this.#again(true);
     }
   }
 
-  #failed(/** @type {{code?: string|number, text?: string}} */ { code, text = "" }, /** @type {Wire|undefined} */ wire) {
-    if (typeof code !== "string") return this.#again(1000 + backoff(this.attempt++));
-    if (code === "no-such-member" && wire) {
-      // It may be gone for a while: what was seen of it stays.
-      wire.gone = true;
-      this.problem = text;
-      return this.#again(0);
-    }
-    this.state = { at: "refused", code, text };
-    this.touch();
-  }
-
-  #again(/** @type {number} */ delay) {
-    if (this.state.at !== "lost") this.state = { at: delay ? "lost" : "connecting" };
-    clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.#read(), delay);
-    this.touch();
+  #again(/** @type {boolean} */ lost) {
+    if (lost) this.#enter({ at: "lost" });
+    this.retry = setTimeout(() => this.#read(), lost ? RETRY_MS + backoff(this.attempt++) : 0);
   }
 }

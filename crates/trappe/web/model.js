@@ -1,25 +1,20 @@
 // @ts-check
 // A conversation as data: messages in the room's order, bounded, and which of them are in the document. Pure.
 
-/** Rows kept of a conversation, their characters, rows in the document, and where a message is folded. */
+/** Rows kept, their characters, rows in the document; and by how many those move. */
 export const ROWS_MAX = 500;
 export const CHARS_MAX = 2_000_000;
 export const DRAWN_MAX = 200;
-export const FOLD_CHARS = 2000;
-/** Rows by which the window moves. */
 export const STEP = 100;
 
 /**
- * @typedef {{key: number, type: "msg"|"gap"|"life"|"notice"|"error"|"joined"|"left"|"renamed"|"who"|"rooms"|"why"|"same-name",
- *  life: number, seq?: number, at: number, day: number, from?: string, sid?: number, text?: string, b64?: string,
- *  own?: boolean, old?: boolean, state?: "pending"|"unconfirmed"|"failed", id?: number, [more: string]: any}} Row
- * `life` counts the epochs of the room: a number means something within one only.
+ * @typedef {{type: string, key: number, life: number, at: number, day: number, seq?: number, id?: number, text?: string, b64?: string,
+ *   own?: boolean, old?: boolean, state?: "pending"|"unconfirmed"|"failed", [more: string]: any}} Row
+ * A number (`seq`) means something within one `life` of the room only.
  */
 
 let keys = 0;
-
-/** The day of a moment, as a number, where the reader is. */
-export const dayOf = (/** @type {number} */ at) => Math.floor((at - new Date(at).getTimezoneOffset() * 60_000) / 86_400_000);
+const size = (/** @type {any} */ { text = "", b64 = "" }) => text.length + b64.length;
 
 export class Conversation {
   /** @param {"room"|"direct"} kind @param {string} name */
@@ -28,77 +23,68 @@ export class Conversation {
     this.name = name;
     /** @type {Row[]} */
     this.rows = [];
+    this.chars = 0;
     this.life = 0;
     this.epoch = "";
-    this.chars = 0;
-    /** How many messages were passed over, to keep what is kept bounded. */
-    this.passed = 0;
-    this.unread = 0;
-    /** Where the unread begin: the key of a row. */
-    this.fresh = 0;
-    /** Messages that came while the reader was further up. */
-    this.below = 0;
+    /** The greatest number so far. */
+    this.high = 0;
+    /** Messages no longer kept; unread ones; the key of the first of them; those that came below what is looked at. */
+    this.passed = this.unread = this.fresh = this.below = 0;
     /** The last row of the window, by key; 0: the newest. */
     this.anchor = 0;
     /** @type {{name: string, sid: number}[]} */
     this.members = [];
     this.count = 0;
-    /** @type {number|undefined} Of a direct conversation: who it was. */
-    this.sid = undefined;
+    /** Who it is with, if it is direct. */
+    this.sid = 0;
     this.draft = "";
-    /** Of a room's history: it is on its way, it came, there is no more of it; and the greatest number so far. */
-    this.asking = false;
-    this.loaded = false;
-    this.complete = false;
-    this.high = 0;
-    /** Changes with everything that shows. */
+    /** A question who is here that is about to be asked. */
+    this.who = undefined;
+    /** History is on its way; came; has no more. */
+    this.asking = this.loaded = this.complete = false;
+    /** Grows with every change. */
     this.v = 0;
   }
 
-  /** @param {Partial<Row> & {type: Row["type"]}} fields @returns {Row} */
+  /** @param {{type: string, [more: string]: any}} fields @returns {Row} */
   row(fields) {
     const at = fields.ts ? Date.parse(fields.ts) : Date.now();
-    return { life: this.life, ...fields, key: ++keys, at, day: dayOf(at) };
+    const day = Math.floor((at - new Date(at).getTimezoneOffset() * 60_000) / 86_400_000);
+    return { life: this.life, ...fields, key: ++keys, at, day };
   }
 
-  /** Puts a row at the end. @param {Partial<Row> & {type: Row["type"]}} fields */
+  /** Puts a row at the end. @param {{type: string, [more: string]: any}} fields */
   push(fields) {
-    const row = this.row(fields);
-    this.rows.push(row);
-    this.#grown(row);
-    return row;
+    return this.#put(this.row(fields), this.rows.length);
   }
 
   /**
-   * Puts a message, or a gap, where its number says; one that is there already is only completed.
-   * @param {Partial<Row> & {type: Row["type"], seq: number}} fields @returns {Row|undefined} the row, if it is new
+   * Puts a row where its number says. One that is there already may only learn its time, which an acknowledgement doesn't have.
+   * @param {{type: string, seq: number, [more: string]: any}} fields @returns {Row|undefined} the row, if it is new
    */
   merge(fields) {
-    const row = this.row(fields);
     const { rows } = this;
+    const row = this.row(fields);
     let i = rows.length - 1;
     let later = -1;
     for (; i >= 0 && rows[i].life === row.life; i--) {
-      const seq = rows[i].seq;
+      const { seq, type, ts } = rows[i];
       if (seq === undefined) continue;
       if (seq < fields.seq) break;
-      if (seq === fields.seq && rows[i].type === row.type) {
-        // An acknowledgement has no time; the message itself does.
-        if (fields.ts && rows[i].ts !== fields.ts) rows[i] = { ...rows[i], ts: fields.ts, at: row.at, day: row.day };
+      if (seq === fields.seq && type === row.type) {
+        if (fields.ts && fields.ts !== ts) rows[i] = { ...rows[i], ts: fields.ts, at: row.at, day: row.day };
         this.v++;
         return undefined;
       }
       later = i;
     }
-    if (later < 0) later = row.old ? i + 1 + (rows[i + 1]?.type === "life" ? 1 : 0) : rows.length;
-    // What is older than the oldest of a full conversation would only push itself out.
+    // What is old goes before what was noticed meanwhile, but after the head of its life.
+    if (later < 0) later = row.old ? i + 1 + Number(rows[i + 1]?.type === "life") : rows.length;
     if (later === 0 && rows.length >= ROWS_MAX) return undefined;
-    rows.splice(later, 0, row);
-    this.#grown(row);
-    return row;
+    return this.#put(row, later);
   }
 
-  /** Another life of the room: numbers begin anew. @param {string} epoch */
+  /** Another life of the room: its numbers begin anew. @param {string} epoch */
   begin(epoch) {
     if (epoch === this.epoch) return;
     if (this.epoch) {
@@ -109,20 +95,17 @@ export class Conversation {
     this.epoch = epoch;
   }
 
-  /** An own message got its number. @param {number} id @param {number} [seq] */
+  /** A message of one's own got its number. @param {number} id @param {number} seq */
   confirm(id, seq) {
-    const at = this.rows.findLastIndex((row) => row.id === id && row.own && row.state);
+    const at = this.#pending(id);
     if (at < 0) return;
-    const [{ key: _key, state: _state, seq: _seq, ...row }] = this.rows.splice(at, 1);
-    this.chars -= size(row);
-    if (seq) this.merge({ ...row, life: this.life, seq });
-    else this.rows.splice(at, 0, this.#counted({ ...this.row(row), at: row.at, day: row.day }));
-    this.v++;
+    const { state: _state, ...row } = this.#take(at);
+    this.merge({ ...row, life: this.life, seq });
   }
 
-  /** @param {number} id @param {Partial<Row>} fields */
+  /** @param {number} id @param {Partial<Row>} fields @returns {boolean} whether it was found */
   change(id, fields) {
-    const at = this.rows.findLastIndex((row) => row.id === id && row.own && row.state);
+    const at = this.#pending(id);
     if (at >= 0) this.rows[at] = { ...this.rows[at], ...fields };
     this.v++;
     return at >= 0;
@@ -130,17 +113,14 @@ export class Conversation {
 
   /** @param {number} key */
   remove(key) {
-    const at = this.rows.findIndex((row) => row.key === key);
-    if (at >= 0) this.chars -= size(this.rows.splice(at, 1)[0]);
-    this.v++;
+    this.#take(this.rows.findIndex((row) => row.key === key));
   }
 
-  /** The rows that are in the document, and how many are before and after them. */
+  /** The rows in the document, and how many are before and after them. */
   window() {
     const { rows, anchor } = this;
-    let end = anchor ? rows.findIndex((row) => row.key === anchor) + 1 : rows.length;
-    // The row that it hung on may be gone.
-    if (end === 0) end = Math.min(rows.length, DRAWN_MAX);
+    // The row that it hangs on may be gone.
+    const end = anchor ? rows.findIndex((row) => row.key === anchor) + 1 || Math.min(rows.length, DRAWN_MAX) : rows.length;
     const start = Math.max(0, end - DRAWN_MAX);
     return { rows: rows.slice(start, end), before: start, after: rows.length - end };
   }
@@ -152,36 +132,35 @@ export class Conversation {
 
   /** Moves the window. @param {-1|1} direction */
   shift(direction) {
-    const { rows, before } = this.window();
-    const end = before + rows.length + direction * STEP;
-    const last = this.rows[Math.max(Math.min(end, this.rows.length), Math.min(DRAWN_MAX, this.rows.length)) - 1];
-    this.anchor = last?.key ?? 0;
+    const { length } = this.rows;
+    const end = length - this.window().after + direction * STEP;
+    this.anchor = this.rows[Math.max(Math.min(end, length), Math.min(DRAWN_MAX, length)) - 1].key;
     this.v++;
   }
 
   /** Back to the newest. */
   follow() {
-    if (this.anchor || this.below) this.v++;
-    this.anchor = 0;
-    this.below = 0;
+    this.anchor = this.below = 0;
+    this.v++;
   }
 
-  #counted(/** @type {Row} */ row) {
-    this.chars += size(row);
+  #pending(/** @type {number} */ id) {
+    return this.rows.findLastIndex((row) => row.id === id && row.state);
+  }
+
+  #take(/** @type {number} */ at) {
+    const [row] = this.rows.splice(at, 1);
+    this.chars -= size(row);
+    this.v++;
     return row;
   }
 
-  #grown(/** @type {Row} */ row) {
-    this.#counted(row);
-    this.v++;
+  #put(/** @type {Row} */ row, /** @type {number} */ at) {
     const { rows } = this;
-    let drop = 0;
-    let chars = this.chars;
-    while (rows.length - drop > ROWS_MAX || (chars > CHARS_MAX && drop < rows.length - 1)) chars -= size(rows[drop++]);
-    if (!drop) return;
-    for (const gone of rows.splice(0, drop)) if (gone.type === "msg") this.passed++;
-    this.chars = chars;
+    rows.splice(at, 0, row);
+    this.chars += size(row);
+    while (rows.length > ROWS_MAX || (this.chars > CHARS_MAX && rows.length > 1)) if (this.#take(0).type === "msg") this.passed++;
+    this.v++;
+    return row;
   }
 }
-
-const size = (/** @type {{text?: string, b64?: string}} */ row) => (row.text?.length ?? 0) + (row.b64?.length ?? 0);

@@ -1,29 +1,22 @@
-// @ts-check
 // Where one can be: rooms, direct conversations, who is here.
 
 import { Component, html } from "./preact.js";
 import { t } from "./words.js";
+import { Badge, bdi } from "./follow.js";
 
-const Badge = ({ count }) =>
-  count > 0 && html`<span class="badge"><span aria-hidden="true">${count > 99 ? "99+" : count}</span><span class="sr">${t("unread", { count })}</span></span>`;
-
-const Count = ({ count }) =>
-  count !== undefined && html`<span class="dim" aria-hidden="true">${count}</span><span class="sr">, ${t("members", { count })}</span>`;
-
-const Place = ({ chat, it, count, go }) =>
-  html`<li><button class="place" aria-current=${it === chat.active ? "true" : undefined} onClick=${() => go(it)}>
-    <span class="label" dir="auto">${it.kind === "room" ? "# " : ""}<bdi>${it.name}</bdi></span>
-    <${Count} count=${count} />
-    <${Badge} count=${it.unread} />
+const Place = ({ kind, name, go, current, count, unread, ...rest }) =>
+  html`<li><button class="place" aria-current=${current && "true"} onClick=${go} ...${rest}>
+    <span class="label" dir="auto">${kind === "room" && "# "}${bdi(name)}</span>
+    ${count !== undefined && html`<span class="dim" aria-hidden="true">${count}</span><span class="sr">, ${t("members", { count })}</span>`}
+    <${Badge} count=${unread} />
   </button></li>`;
 
 class Join extends Component {
-  go = (/** @type {SubmitEvent} */ ev) => {
+  go = (ev) => {
     ev.preventDefault();
     const name = (this.state.name ?? "").trim().replace(/^#/, "");
-    if (!name) return;
+    if (name) this.props.enter(name);
     this.setState({ name: "" });
-    this.props.enter(name);
   };
 
   render({ wrong, off }, { name = "" }) {
@@ -36,9 +29,11 @@ class Join extends Component {
   }
 }
 
-/** The column of places. `moved`: a conversation was chosen. */
+const ROOMS_SHOWN = 50;
+
+/** The column of places; `moved`: a conversation was chosen. */
 export function Places({ chat, moved }) {
-  const go = (it) => {
+  const show = (it) => {
     chat.show(it);
     moved();
   };
@@ -46,32 +41,30 @@ export function Places({ chat, moved }) {
     await chat.enter(name);
     if (!chat.roomProblem) moved();
   };
-  const rooms = chat.list.filter(({ kind }) => kind === "room");
-  const directs = chat.list.filter(({ kind }) => kind === "direct");
+  const here = chat.active?.kind === "room" && chat.active;
   const counts = new Map(chat.rooms.map(({ room, members }) => [room, members]));
-  const others = chat.rooms.filter(({ room }) => !chat.conversations.has(`#${room}`)).slice(0, 50);
-  const here = chat.active?.kind === "room" ? chat.active : undefined;
+  const list = (kind) => chat.of(kind).map((it) => {
+    const { name, unread } = it;
+    return html`<${Place} key=${name} ...${{ kind, name, unread }} current=${it === chat.active} count=${it === here ? it.count : counts.get(name)} go=${() => show(it)} />`;
+  });
+  const rooms = list("room");
+  const directs = list("direct");
+  const others = chat.rooms.filter(({ room }) => !chat.conversations.has(`#${room}`)).slice(0, ROOMS_SHOWN);
   return html`
     <h2>${t("rooms")}</h2>
-    <ul>${rooms.map((it) => html`<${Place} key=${it.name} ...${{ chat, it, go }} count=${it === here ? it.count : counts.get(it.name)} />`)}</ul>
-    ${others.length > 0 &&
-    html`<h3>${t("rooms-other")}</h3>
-      <ul>${others.map(({ room, members }) => html`<li key=${room}><button class="place other" onClick=${() => enter(room)}>
-        <span class="label" dir="auto"># <bdi>${room}</bdi></span><${Count} count=${members} />
-      </button></li>`)}</ul>`}
+    <ul>${rooms}</ul>
+    ${others.length > 0 && html`<h3>${t("rooms-other")}</h3>
+    <ul>${others.map(({ room, members }) => html`<${Place} key=${room} kind="room" name=${room} count=${members} go=${() => enter(room)} />`)}</ul>`}
     <${Join} enter=${enter} wrong=${chat.roomProblem} off=${!chat.hub.open} />
-    ${directs.length > 0 &&
-    html`<h2>${t("directs")}</h2>
-      <ul>${directs.map((it) => html`<${Place} key=${it.name} ...${{ chat, it, go }} />`)}</ul>`}
-    ${here && html`<${Here} here=${here} self=${chat.me.sid} open=${({ name, sid }) => go(chat.direct(name, sid))} />`}`;
+    ${directs.length > 0 && html`<h2>${t("directs")}</h2><ul>${directs}</ul>`}
+    ${here && html`<${Here} here=${here} self=${chat.me.sid} write=${({ name, sid }) => show(chat.direct(name, sid))} />`}`;
 }
 
-const Here = ({ here, self, open }) =>
-  html`<h2>${t("here")}</h2>
-    <ul class="members">
-      ${[...here.members].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true })).slice(0, 200).map((one) =>
-        html`<li key=${one.sid}>${one.sid === self
-          ? html`<span class="place"><span class="label"><bdi>${one.name}</bdi></span><span class="dim">${t("you")}</span></span>`
-          : html`<button class="place" title=${t("write-to", { name: one.name })} onClick=${() => open(one)}><span class="label"><bdi>${one.name}</bdi></span></button>`}</li>`)}
-    </ul>
-    ${here.count > here.members.length && html`<p class="dim more">${t("here-more", { count: here.count - here.members.length })}</p>`}`;
+function Here({ here: { members, count }, self, write }) {
+  const sorted = [...members].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  return html`<h2>${t("here")}</h2>
+    <ul>${sorted.map((one) => one.sid === self
+      ? html`<li key=${one.sid} class="place"><span class="label">${bdi(one.name)}</span><span class="dim">${t("you")}</span></li>`
+      : html`<${Place} key=${one.sid} name=${one.name} title=${t("write-to", one)} go=${() => write(one)} />`)}</ul>
+    ${count > members.length && html`<p class="dim">${t("more", { count: count - members.length })}</p>`}`;
+}

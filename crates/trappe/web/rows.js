@@ -1,113 +1,89 @@
-// @ts-check
-// The rows of a conversation. Whatever somebody wrote goes into text nodes, in an element of its own direction.
+// The rows of a conversation. What somebody wrote goes into text nodes, in elements of their own direction.
 
 import { Component, html } from "./preact.js";
-import { parts, t } from "./words.js";
-import { FOLD_CHARS } from "./model.js";
-import { bytes, dateOf, exactOf, timeOf } from "./format.js";
+import { bytes, date, exact, parts, t, time } from "./words.js";
+import { Do, bdi } from "./follow.js";
 
 /** Messages of one person within this time stand under one name. */
-const TOGETHER_MS = 5 * 60_000;
+const TOGETHER_MS = 300_000;
+const FOLD_CHARS = 2000;
 const FOLD_LINES = 40;
 const HEX_BYTES = 24;
 
-export const bdi = (/** @type {string|undefined} */ name) => html`<bdi>${name}</bdi>`;
-
-/** Control characters as their symbols, so that an escape sequence is seen as what it is. @param {string} text */
+/** Control characters as their symbols, so that an escape sequence is seen as what it is. */
 const visible = (text) =>
-  text.replace(/\r\n/g, "\n").replace(/[\0-\x08\x0b-\x1f\x7f]/g, (it) => String.fromCharCode(it === "\x7f" ? 0x2421 : 0x2400 + it.charCodeAt(0)));
+  text.replace(/\r\n/g, "\n").replace(/[\0-\x08\x0b-\x1f\x7f]/g, (it) => (it === "\x7f" ? "␡" : String.fromCharCode(0x2400 + it.charCodeAt(0))));
 
-/** The beginning of a long message. @param {string} text */
-function fold(text) {
-  let end = Math.min(text.length, FOLD_CHARS);
-  for (let at = -1, lines = 0; lines < FOLD_LINES; lines++) {
-    at = text.indexOf("\n", at + 1);
-    if (at < 0 || at > end) break;
-    if (lines === FOLD_LINES - 1) end = at;
-  }
-  if (end < text.length && text.codePointAt(end - 1) > 0xffff) end--;
-  return text.slice(0, end);
-}
+/** The beginning of a long message, no character cut. */
+const fold = (text) => text.split("\n", FOLD_LINES).join("\n").slice(0, FOLD_CHARS).replace(/[\ud800-\udbff]$/, "");
 
-/** Rows that are equal are not drawn again. */
 class Message extends Component {
   shouldComponentUpdate(next, state) {
     const { row, first, self } = this.props;
-    return next.row !== row || next.first !== first || next.self !== self || state.unfolded !== this.state.unfolded;
+    return next.row !== row || next.first !== first || next.self !== self || state !== this.state;
   }
 
   unfold = () => {
     this.props.onunfold();
-    this.setState({ unfolded: true });
+    this.setState({ all: true });
   };
 
-  body(row) {
-    if (row.b64 !== undefined) {
-      const raw = atob(row.b64.slice(0, Math.ceil(HEX_BYTES / 3) * 4));
+  body({ text, b64 }) {
+    if (b64 !== undefined) {
+      const raw = atob(b64.slice(0, (HEX_BYTES / 3) * 4));
+      const size = (b64.length / 4) * 3 - /=*$/.exec(b64)[0].length;
       const hex = [...raw].map((it) => it.charCodeAt(0).toString(16).padStart(2, "0")).join(" ");
-      const size = (row.b64.length / 4) * 3 - (row.b64.match(/=*$/)?.[0].length ?? 0);
-      return html`<p class="said dim">${t("bytes-said", { size: bytes(size) })} <code>${hex}${size > raw.length ? " …" : ""}</code></p>`;
+      return html`<p class="said dim">${t("bytes-said", { size: bytes(size) })} <code>${hex}${size > raw.length && " …"}</code></p>`;
     }
-    const short = this.state.unfolded ? row.text : fold(row.text);
-    return html`<p class="said" dir="auto">${visible(short)}${short.length < row.text.length && "…"}</p>
-      ${short.length < row.text.length &&
-      html`<button class="quiet" onClick=${this.unfold}>${t("unfold", { count: row.text.length })}</button>`}`;
+    const short = this.state.all ? text : fold(text);
+    const folded = short.length < text.length;
+    return html`<p class="said" dir="auto">${visible(short)}${folded && "…"}</p>
+      ${folded && html`<${Do} id="unfold" vars=${{ count: text.length }} go=${this.unfold} />`}`;
   }
 
-  render({ row, first, self, onagain }) {
-    const own = row.own || row.from === self;
-    return html`<div class=${`msg${first ? " first" : ""}${own ? " own" : ""}${row.state ? ` ${row.state}` : ""}`} data-key=${row.key}>
-      ${first
-        ? html`<p class="by"><b><bdi>${row.from || self}</bdi></b> <time dateTime=${new Date(row.at).toISOString()} title=${exactOf(row.at)}>${timeOf(row.at)}</time></p>`
-        : html`<span class="sr">${bdi(row.from || self)}</span><time class="aside" title=${exactOf(row.at)}>${timeOf(row.at)}</time>`}
+  render({ row, first, self, again }) {
+    const { from = self, at, state } = row;
+    const clock = html`<time class=${first ? "" : "aside"} dateTime=${new Date(at).toISOString()} title=${exact(at)}>${time(at)}</time>`;
+    return html`<div class=${`msg ${first ? "first" : ""} ${row.own || from === self ? "own" : ""} ${state ?? ""}`} data-key=${row.key}>
+      <p class=${first ? "by" : "sr"}><b>${bdi(from)}</b> ${first && clock}</p>
+      ${!first && clock}
       ${this.body(row)}
-      ${row.state === "pending" && html`<p class="note soon">${t("pending")}</p>`}
-      ${(row.state === "unconfirmed" || row.state === "failed") &&
-      html`<p class="note wrong">
-        ${row.state === "unconfirmed" ? t("unconfirmed") : row.why || t("too-long-hub")} ${" "}
-        <button class="quiet" onClick=${() => onagain(row)}>${t("again")}</button>
-      </p>`}
+      ${state === "pending" && html`<p class="note soon">${t("pending")}</p>`}
+      ${(state === "failed" || state === "unconfirmed") &&
+      html`<p class="note wrong">${state === "failed" ? row.why || t("too-long-hub") : t(state)} <${Do} id="again" go=${() => again(row)} /></p>`}
     </div>`;
   }
 }
 
-const sentence = {
-  joined: (row) => parts("joined", { name: bdi(row.from) }),
-  left: (row) => (row.text ? parts("left-saying", { name: bdi(row.from), text: html`<bdi>${visible(row.text)}</bdi>` }) : parts("left", { name: bdi(row.from) })),
-  renamed: (row) => (row.own ? parts("renamed-own", { name: bdi(row.name) }) : parts("renamed", { old: bdi(row.from), name: bdi(row.name) })),
-  "same-name": (row) => parts("same-name", { name: bdi(row.from) }),
-  gap: (row) => t(row.cause === "slow" ? "gap-slow" : "gap-forgotten", { count: row.count }),
-  notice: (row) => visible(row.text),
-  error: (row) => html`<span dir="auto">${visible(row.text)}</span> <code>${row.code}</code>`,
-  who: (row) => [...parts("who-answer", { count: row.count, room: bdi(row.room) }), " ", list(row.members.map(({ name }) => bdi(name)), row.count)],
-  rooms: (row) => [t("rooms-answer", { count: row.count }), " ", list(row.rooms.map(({ room, members }) => [bdi(room), ` (${members})`]), row.count)],
-  why: (row) => parts("why-answer", {
-    name: bdi(row.name), transport: row.transport, address: row.address, since: row.since_s,
-    lag: row.rooms.reduce((sum, { lag }) => sum + lag, 0), missed: row.missed, refused: row.refused,
-  }),
-};
+const plain = (value) => (Array.isArray(value) ? value.map((it) => Object.values(it).join(" ")).join(", ") : value);
 
-const list = (items, count) => [items.map((it, i) => [i ? ", " : "", it]), count > items.length && " " + t("and-more", { count: count - items.length })];
+/** What a row says that isn't a message. */
+function sentence(row) {
+  const { type, text = "", fields = {}, count = 0 } = row;
+  // An answer to a command: names of fields are the protocol's own and aren't translated.
+  if (type === "answer") return [row.op, Object.entries(fields).map(([name, value]) => [` · ${name} `, html`<b>${bdi(plain(value))}</b>`])];
+  if (type === "notice" || type === "error") return html`<span dir="auto">${visible(text)}</span>${row.code && html` <code>${row.code}</code>`}`;
+  if (type === "gap") return t(`gap-${row.cause}`, { count });
+  return parts(type === "left" && text ? "left-saying" : type, { name: bdi(row.name ?? row.from), old: bdi(row.from), text: bdi(visible(text)) });
+}
 
-/**
- * The rows of the window, with what stands between them: days, lives of the room, where the unread begin.
- * @param {{rows: import("./model.js").Row[], fresh: number, self: string, onagain: Function, onunfold: Function}} props
- */
-export function rowsOf({ rows, fresh, self, onagain, onunfold }) {
+/** The rows of a window, and what stands between them: days, lives of the room, where the unread begin. */
+export function rowsOf({ rows, fresh, ...rest }) {
   let before;
-  return rows.flatMap((row) => {
-    const out = [];
-    const newDay = before?.day !== row.day;
-    if (newDay) out.push(html`<p class="divider" key=${`d${row.key}`}><span>${dateOf(row.at)}</span></p>`);
-    if (row.key === fresh) out.push(html`<p class="divider fresh" key="fresh"><span>${t("fresh")}</span></p>`);
-    if (row.type === "life") out.push(html`<p class="divider life" key=${row.key}><span>${t("life")}</span></p>`);
-    else if (row.type === "msg") {
-      const first = newDay || before?.type !== "msg" || before.from !== row.from || before.sid !== row.sid || row.at - before.at > TOGETHER_MS;
-      out.push(html`<${Message} key=${row.key} ...${{ row, first, self, onagain, onunfold }} />`);
-    } else {
-      out.push(html`<p class=${`event ${row.type}`} key=${row.key} data-key=${row.key} title=${exactOf(row.at)}>${sentence[row.type](row)}</p>`);
-    }
+  return rows.map((row) => {
+    const { type, key, from, sid, at, day } = row;
+    const divider = (kind, text) => html`<p class=${`divider ${kind}`} key=${kind + key}><span>${text}</span></p>`;
+    const newDay = before?.day !== day;
+    const first = newDay || before.type !== "msg" || before.from !== from || before.sid !== sid || at - before.at > TOGETHER_MS;
     before = row;
-    return out;
+    return [
+      newDay && divider("day", date(at)),
+      key === fresh && divider("fresh", t("fresh")),
+      type === "msg"
+        ? html`<${Message} key=${key} ...${{ row, first, ...rest }} />`
+        : type === "life"
+          ? divider("life", t("life"))
+          : html`<p class=${`event ${type}`} key=${key} data-key=${key} title=${exact(at)}>${sentence(row)}</p>`,
+    ];
   });
 }

@@ -1,23 +1,24 @@
-// @ts-check
 // A conversation: its head, its messages, the composer.
 
 import { Component, html } from "./preact.js";
 import { parts, t } from "./words.js";
-import { Follow } from "./follow.js";
-import { bdi, rowsOf } from "./rows.js";
+import { Do, Follow, bdi } from "./follow.js";
+import { rowsOf } from "./rows.js";
 
-/** More messages than this within a second aren't read out one by one. */
-const ALOUD_MAX = 5;
+/** More changes than this within a second aren't read out one by one. */
+const ALOUD_MAX = 8;
 
 class Composer extends Component {
-  input = (/** @type {InputEvent} */ ev) => {
+  componentDidMount() {
+    this.base.querySelector("textarea").focus({ preventScroll: true });
+  }
+
+  input = (ev) => {
     this.props.it.draft = ev.target.value;
     this.setState({ wrong: undefined });
   };
 
-  key = (/** @type {KeyboardEvent} */ ev) => {
-    if (ev.key === "Enter" && !ev.shiftKey && !ev.isComposing) this.send(ev);
-  };
+  key = (ev) => ev.key === "Enter" && !ev.shiftKey && !ev.isComposing && this.send(ev);
 
   send = (ev) => {
     ev.preventDefault();
@@ -29,17 +30,8 @@ class Composer extends Component {
     this.base.querySelector("textarea").focus();
   };
 
-  componentDidMount() {
-    this.base.querySelector("textarea").focus({ preventScroll: true });
-  }
-
-  componentDidUpdate(props) {
-    if (props.it === this.props.it) return;
-    this.setState({ wrong: undefined });
-  }
-
   render({ it }, { wrong }) {
-    const label = t(it.kind === "room" ? "say-room" : "say-direct", { name: it.name });
+    const label = t(`say-${it.kind}`, { name: it.name });
     return html`<form class="composer" onSubmit=${this.send}>
       ${wrong && html`<p class="note wrong" role="alert">${t(wrong.id, wrong)}</p>`}
       <textarea id="say" rows=${Math.min(8, it.draft.split("\n").length)} dir="auto" aria-label=${label} placeholder=${label}
@@ -50,25 +42,22 @@ class Composer extends Component {
 }
 
 class Log extends Component {
-  recent = 0;
-  since = 0;
-
   shouldComponentUpdate(next) {
-    return next.it !== this.props.it || next.v !== this.props.v || next.self !== this.props.self;
+    return next.v !== this.props.v || next.self !== this.props.self || next.more !== this.props.more;
   }
 
   /** A flood isn't read out. */
-  live(it) {
+  live(v) {
     const now = Date.now();
-    if (now - this.since > 1000) {
-      this.flood = this.since && it.v - this.recent > ALOUD_MAX;
-      this.recent = it.v;
+    if (!(now - this.since < 1000)) {
+      this.flood = v - this.v > ALOUD_MAX;
       this.since = now;
+      this.v = v;
     }
     return this.flood ? "off" : "polite";
   }
 
-  end = (/** @type {boolean} */ atEnd) => {
+  end = (atEnd) => {
     const { it, chat } = this.props;
     if (!atEnd) it.hold();
     else if (it.window().after) it.shift(1);
@@ -78,50 +67,43 @@ class Log extends Component {
   };
 
   newest = () => {
-    const { it, chat } = this.props;
-    it.follow();
-    chat.seen();
-    chat.changed();
+    this.props.it.follow();
+    this.end(true);
   };
 
-  render({ it, chat, self }) {
+  render({ it, chat, self, more }) {
     const { rows, before, after } = it.window();
-    const older = before || chat.hasOlder(it);
     return html`<div class="loghold">
-      <${Follow} class="log" role="log" label=${t("log", { name: it.name })} live=${this.live(it)} following=${!it.anchor} onend=${this.end}>
+      <${Follow} class="log" aria-label=${t("log", { name: it.name })} aria-live=${this.live(it.v)} following=${!it.anchor} onend=${this.end}>
         ${it.passed > 0 && !before && html`<p class="event">${t("passed", { count: it.passed })}</p>`}
-        ${older && html`<p class="event"><button class="quiet" disabled=${it.asking} onClick=${() => chat.older(it)}>${t("older")}</button></p>`}
+        ${(before > 0 || more) && html`<p class="event"><${Do} id="older" disabled=${it.asking} go=${() => chat.older(it)} /></p>`}
         ${it.asking && html`<p class="event soon">${t("loading")}</p>`}
-        ${!it.rows.length && !it.asking && html`<${Empty} it=${it} open=${chat.hub.open} />`}
-        ${rowsOf({ rows, fresh: it.fresh, self, onagain: (row) => chat.again(it, row), onunfold: () => it.hold() })}
+        ${!it.rows.length && !it.asking && html`<${Empty} it=${it} />`}
+        ${rowsOf({ rows, fresh: it.fresh, self, again: (row) => chat.again(it, row), onunfold: () => it.hold() })}
       <//>
-      ${(after > 0 || it.below > 0) &&
-      html`<button class="below" onClick=${this.newest}>${it.below ? t("below", { count: it.below }) : t("newest")} ↓</button>`}
+      ${(after > 0 || it.below > 0) && html`<${Do} as="below" id="below" vars=${{ count: it.below }} go=${this.newest} />`}
     </div>`;
   }
 }
 
-const Empty = ({ it, open }) =>
-  html`<div class="empty">
-    ${it.kind === "direct"
-      ? html`<p>${parts("empty-direct", { name: bdi(it.name) })}</p>`
-      : html`<p class="lead">${t(open ? "empty-room" : "empty-offline")}</p>
-          <p>${t("empty-nc")}</p>
-          <p><code>nc ${location.hostname} ${location.port || 80}</code></p>`}
-  </div>`;
+const Empty = ({ it }) => {
+  if (it.kind === "direct") return html`<div class="empty"><p>${parts("empty-direct", { name: bdi(it.name) })}</p></div>`;
+  const nc = `nc ${location.hostname} ${location.port || 80}`;
+  return html`<div class="empty"><p class="lead">${t("empty-room")}</p><p>${t("empty-nc")}<br /><code>${nc}</code></p></div>`;
+};
 
 /** The column of the conversation. */
 export function Talk({ chat, seewire }) {
   const it = chat.active;
   if (!it) return html`<div class="empty">${chat.hub.open && html`<p class="lead">${t("nowhere")}</p>`}</div>`;
-  const room = it.kind === "room";
+  const { kind, name, count, v } = it;
+  const room = kind === "room";
   return html`<div class="head">
-      <h2 id="where" dir="auto">${room ? "# " : ""}<bdi>${it.name}</bdi></h2>
-      <p class="dim">${room ? t("members", { count: it.count }) : t("direct-only")}</p>
-      <span class="grow"></span>
-      ${!room && seewire && html`<button class="quiet" onClick=${() => seewire(it.name)}>${t("see-wire")}</button>`}
-      <button class="quiet" disabled=${room && !chat.hub.open} onClick=${() => chat.leave(it)}>${t(room ? "leave" : "close")}</button>
+      <h2 dir="auto">${room && "# "}${bdi(name)}</h2>
+      <p class="dim grow">${t(room ? "members" : "direct-only", { count })}</p>
+      ${!room && seewire && html`<${Do} id="see-wire" go=${() => seewire(name)} />`}
+      <${Do} id=${room ? "leave" : "close"} disabled=${room && !chat.hub.open} go=${() => chat.leave(it)} />
     </div>
-    <${Log} key=${`${it.kind}${it.name}`} it=${it} v=${it.v} self=${chat.me.name} chat=${chat} />
-    <${Composer} it=${it} chat=${chat} />`;
+    <${Log} key=${kind + name} ...${{ it, v, chat }} self=${chat.me.name} more=${chat.hasOlder(it)} />
+    <${Composer} key=${name + kind} it=${it} chat=${chat} />`;
 }

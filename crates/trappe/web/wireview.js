@@ -1,74 +1,78 @@
-// @ts-check
 // The wire of a member: its messages as bytes and characters, where the reads were cut, and why each ended.
 
 import { Component, html } from "./preact.js";
-import { parts, t } from "./words.js";
-import { Follow } from "./follow.js";
-import { bdi } from "./rows.js";
-import { amount, bytes, millisOf } from "./format.js";
-import { SHOWN_BYTES, asText, characters, dump } from "./wire.js";
+import { amount, millis, parts, t } from "./words.js";
+import { Do, Follow, bdi } from "./follow.js";
+import { asText, characters, dump } from "./wire.js";
 
-/** Events in the document at first; the others come on demand. */
+/** Events, and bytes of a message, in the document at first. */
 const DRAWN = 60;
-/** So wide a view has 16 bytes a row, in characters of its font. */
-const WIDE_CHARS = 84;
-const ENDS = ["newline", "pause", "eof", "read", "length", "nul", "text", "binary", "datagram"];
-const REFUSALS = ["too-long", "unfinished"];
+const SHOWN_BYTES = 128;
+const READS_SHOWN = 12;
+/** So wide, in rem, there are 16 bytes a row. */
+const WIDE_REM = 40;
+const REASONS = ["newline", "pause", "eof", "read", "length", "nul", "text", "binary", "datagram", "too-long", "unfinished"];
 
-/** A time between two reads, with the precision that it has. */
-const after = (ms) => (ms < 1000 ? t("ms", { ms }) : t("s", { s: (ms / 1000).toFixed(1) }));
+const wait = (ms) => (ms < 1000 ? `${amount(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 class Message extends Component {
   shouldComponentUpdate(next, state) {
-    return next.width !== this.props.width || state.all !== this.state.all;
+    return next.width !== this.props.width || state !== this.state;
   }
 
-  render({ it, width, onunfold }, { all }) {
-    const end = it.end ?? it.refused;
-    const known = ENDS.includes(end) ? `end-${end}` : REFUSALS.includes(end) ? `refused-${end}` : "end-other";
-    const shown = all ? it.bytes : it.bytes.subarray(0, SHOWN_BYTES);
-    const rows = dump(shown, characters(shown, it.decoding), it.cuts ?? [], width);
-    return html`<article class=${`frame${it.refused ? " refused" : ""}`} data-key=${it.key}>
-      <p class="by"><time>${millisOf(it.time)}</time> <span class=${`badge-end end-${end}`}>${t(`${known}-name`)}</span>
-        <span class="dim">${t("sizes", { size: amount(it.size ?? it.bytes.length), at: it.at })}</span></p>
-      <p class="why">${t(known)}</p>
-      ${rows.length > 0 && html`<div class="dump" role="group" aria-label=${t("dump")}>
-        ${rows.map(({ at, parts: row, begin }) => html`<div class="dump-row" key=${at}><span class="offset">${at.toString().padStart(4, "0")}</span>
-          <span class="hex" style=${{ width: `${width * 3}ch` }}>${row.map(({ hex, cut, read }) => html`<span class=${`${cut ? "cut " : ""}r${read % 2}`}>${hex}</span>`)}</span>
-          <span class="chars" style=${{ width: `${width + 1}ch` }}>${row.map(({ text, cut, read }) => html`<span class=${`${cut ? "cut " : ""}r${read % 2}`}>${text}</span>`)}</span>
-          ${begin.length > 0 && html`<span class="read">${begin.length > 2 ? t("reads-row", { from: begin[0], to: begin.at(-1) }) : begin.map((n) => t("read-row", { n })).join(" ")}</span>`}</div>`)}
-      </div>`}
-      ${it.bytes.length > shown.length && html`<button class="quiet" onClick=${() => { onunfold(); this.setState({ all: true }); }}>${t("bytes-all", { count: it.bytes.length })}</button>`}
-      ${it.reads.length > 0 && html`<p class="dim">${t("reads", { count: it.reads.length })} ${it.reads.slice(0, 12).map(({ len, after: ms }, i) => (i ? t("read-after", { len: amount(len), after: after(ms) }) : t("read-first", { len: amount(len) }))).join(", ")}${it.reads.length > 12 ? " …" : ""}</p>`}
-      ${it.decoding && it.decoding !== "utf-8" && html`<p class="dim">${t("decoding", { decoding: it.decoding })}</p>`}
-      ${it.shortened && html`<p class="dim">${t("shortened", { count: it.bytes.length })}</p>`}
-      ${it.masked && html`<p class="dim">${t("masked")}</p>`}
+  all = () => {
+    this.props.onunfold();
+    this.setState({ all: true });
+  };
+
+  row({ at, begin, parts: row }, width) {
+    const column = (what) => row.map((it) => html`<span class=${`r${it.read % 2} ${it.cut ? "cut" : ""}`}>${it[what]}</span>`);
+    return html`<div key=${at}><span class="dim">${`${at}`.padStart(4, "0")}</span>
+      <span style=${{ width: `${3 * width}ch` }}>${column("hex")}</span><bdo dir="ltr" style=${{ width: `${width}ch` }}>${column("text")}</bdo>
+      <span class="flag">${begin.length > 0 && t("read-row", { n: begin.length > 2 ? `${begin[0]}–${begin.at(-1)}` : begin.join(", ") })}</span></div>`;
+  }
+
+  render({ it, width }, { all }) {
+    const { bytes, decoding, reads, at, size = bytes.length } = it;
+    const reason = it.end ?? it.refused;
+    const shown = all ? bytes : bytes.subarray(0, SHOWN_BYTES);
+    const notes = [
+      decoding && decoding !== "utf-8" && t("decoding", { decoding }),
+      it.shortened && t("shortened", { count: bytes.length }),
+      it.masked && t("masked"),
+    ].filter(Boolean);
+    return html`<article class=${it.refused ? "refused" : ""} data-key=${it.key}>
+      <p><time>${millis(it.time)}</time> <b class="end">${reason}</b> <span class="dim">${t("sizes", { size, at })}</span></p>
+      ${REASONS.includes(reason) && html`<p>${t(`end-${reason}`)}</p>`}
+      <div class="dump" role="group" aria-label=${t("dump")}>${dump(shown, characters(shown, decoding), it.cuts ?? [], width).map((row) => this.row(row, width))}</div>
+      ${bytes.length > shown.length && html`<${Do} id="bytes-all" vars=${{ count: bytes.length }} go=${this.all} />`}
+      <p class="dim">${t("reads", { count: reads.length })} ${reads.slice(0, READS_SHOWN).map(({ len, after }, i) => (i ? t("read-after", { len, after: wait(after) }) : t("read-first", { len }))).join(", ")}${reads.length > READS_SHOWN && " …"}</p>
+      ${notes.map((text) => html`<p class="dim">${text}</p>`)}
     </article>`;
   }
 }
 
+/** Anything but a message is one line. */
 const slim = {
-  open: (it) => parts("wire-open", { name: bdi(it.name), transport: it.transport, address: it.address, at: it.at }),
-  write: (it) => [
-    it.room ? parts(it.from === it.to ? "wire-write-one" : "wire-write-many", { len: it.len, room: bdi(it.room), from: it.from ?? 0, to: it.to ?? 0 }) : t("wire-write", { len: it.len }),
-    it.blocked && html` <span class="mark-slow">▲ ${t("blocked")}</span>`,
+  open: ({ name, transport, address, at }) => parts("wire-open", { name: bdi(name), transport, address, at }),
+  write: ({ len, room, from, to, blocked }) => [
+    room ? parts("wire-write-room", { len, room: bdi(room), from: `${from}`, to: `${to}` }) : t("wire-write", { len }),
+    blocked && html` <b class="flag">▲ ${t("blocked")}</b>`,
   ],
-  gap: (it) => t("gap-slow", { count: it.to - it.from + 1 }),
+  gap: ({ from, to, cause }) => html`<b class="flag">${t(`gap-${cause}`, { count: to - from + 1 })}</b>`,
   close: () => t("wire-close"),
-  lost: (it) => t("wire-lost", { count: it.count }),
+  lost: ({ count }) => html`<b class="flag">${t("wire-lost", { count })}</b>`,
 };
 
-const Event = ({ it }) =>
-  slim[it.ev] && html`<p class=${`slim ${it.ev}`} data-key=${it.key}>${it.ts && html`<time>${millisOf(it.time)}</time> `}${slim[it.ev](it)}</p>`;
+const Slim = ({ it }) => slim[it.ev] && html`<p class="dim" data-key=${it.key}>${it.ts && millis(it.time)} ${slim[it.ev](it)}</p>`;
 
-/** Props: `live`, `wire`. */
 export class WireView extends Component {
-  state = { width: 8, following: true, all: false, copied: "" };
+  state = { width: 8, following: true };
 
   componentDidMount() {
     this.sizes = new ResizeObserver(() => {
-      const chars = this.base.clientWidth / (parseFloat(getComputedStyle(this.base).fontSize) * 0.5);
-      this.setState({ width: chars > WIDE_CHARS ? 16 : 8 });
+      const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+      this.setState({ width: this.base.clientWidth > WIDE_REM * rem ? 16 : 8 });
     });
     this.sizes.observe(this.base);
     this.base.querySelector("h3").focus();
@@ -78,33 +82,37 @@ export class WireView extends Component {
     this.sizes.disconnect();
   }
 
-  copy = async () => {
-    try {
-      await navigator.clipboard.writeText(asText(this.props.wire.shown));
-      this.setState({ copied: t("copied") });
-    } catch {
-      this.setState({ copied: t("not-copied") });
-    }
+  copy = () => {
+    const { frozen, events } = this.props.wire;
+    const say = (copied) => () => this.setState({ copied });
+    navigator.clipboard.writeText(asText(frozen ?? events)).then(say("copied"), say("not-copied"));
   };
 
+  pause = () => {
+    this.props.wire.pause();
+    this.props.live.touch();
+  };
+
+  unfold = () => this.setState({ following: false });
+
   render({ live, wire }, { width, following, all, copied }) {
-    const list = wire.shown;
+    const { member, frozen, gone, reads } = wire;
+    const list = frozen ?? wire.events;
     const hidden = all ? 0 : Math.max(0, list.length - DRAWN);
-    const unfold = () => this.setState({ following: false });
     const passed = wire.passed + wire.lost;
-    return html`<section class="wire" aria-label=${t("wire-of", { name: wire.member })}>
-      <div class="head"><h3 tabindex="-1">${parts("wire-of", { name: bdi(wire.member) })}</h3><span class="grow"></span>
-        <button class="plain" aria-pressed=${String(!!wire.frozen)} onClick=${() => { wire.pause(); live.touch(); }}>${t(wire.frozen ? "continue" : "pause")}</button>
-        <button class="plain" onClick=${this.copy}>${t("copy")}</button>
-        <button class="plain" onClick=${() => live.unwatch()}>${t("close")}</button></div>
-      <p class="dim" role="status">${copied || (wire.gone ? t("wire-gone") : wire.frozen ? t("frozen", { count: wire.since }) : t("wire-hint"))}
-        ${wire.gone && html` <button class="quiet" onClick=${() => live.watch(wire.member)}>${t("watch-again")}</button>`}</p>
-      <${Follow} class="wirelog" role="log" label=${t("wire-of", { name: wire.member })} live="off" following=${following} onend=${(atEnd) => this.setState({ following: atEnd })}>
-        ${passed > 0 && html`<p class="slim">${t("wire-passed", { count: passed })}</p>`}
-        ${hidden > 0 && html`<p class="slim"><button class="quiet" onClick=${() => this.setState({ all: true, following: false })}>${t("older-events", { count: hidden })}</button></p>`}
-        ${!list.length && !wire.gone && html`<p class="event">${t("wire-empty")}</p>`}
-        ${list.slice(hidden).map((it) => (it.ev === "message" ? html`<${Message} key=${it.key} ...${{ it, width }} onunfold=${unfold} />` : html`<${Event} key=${it.key} it=${it} />`))}
-        ${!wire.frozen && wire.reads.length > 0 && html`<p class="slim pending" key="pending">${t("wire-pending", { reads: wire.reads.length, count: wire.pending })}</p>`}
+    const label = t("wire-of", { name: member });
+    const status = copied ? t(copied) : frozen ? t("frozen", { count: wire.count - wire.then }) : t(gone ? "wire-gone" : "wire-hint");
+    return html`<section aria-label=${label}>
+      <div class="head"><h3 class="grow" tabindex="-1">${parts("wire-of", { name: bdi(member) })}</h3>
+        <${Do} as="plain" id=${frozen ? "continue" : "pause"} go=${this.pause} /><${Do} as="plain" id="copy" go=${this.copy} />
+        <${Do} as="plain" id="close" go=${() => live.watch()} /></div>
+      <p class="dim" role="status">${status} ${gone && html`<${Do} id="watch-again" go=${() => live.watch(member)} />`}</p>
+      <${Follow} class="wirelog" aria-label=${label} aria-live="off" following=${following} onend=${(at) => this.setState({ following: at })}>
+        ${passed > 0 && html`<p class="dim">${t("wire-passed", { count: passed })}</p>`}
+        ${hidden > 0 && html`<${Do} id="older" go=${() => this.setState({ all: true, following: false })} />`}
+        ${!list.length && html`<p class="dim">${t("wire-empty")}</p>`}
+        ${list.slice(hidden).map((it) => html`<${it.ev === "message" ? Message : Slim} key=${it.key} ...${{ it, width }} onunfold=${this.unfold} />`)}
+        ${!frozen && reads.length > 0 && html`<p class="dim">${t("wire-pending", { reads: reads.length, count: reads.reduce((sum, { len }) => sum + len, 0) })}</p>`}
       <//>
     </section>`;
   }

@@ -8,6 +8,7 @@ server-where = listening on { $addresses }
 server-who-loopback = only this machine may connect; --open lets any
 server-who-open = any machine that reaches this port may connect (--open)
 server-try = try: { $command }
+server-try-page = try: { $command }, or { $page } in a browser
 client-arrives = A client has just connected...
 server-stopping = stopping: the last messages are being delivered; a second signal stops at once
 lines-lost = … { $count ->

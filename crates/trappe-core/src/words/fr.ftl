@@ -9,6 +9,7 @@ server-where = écoute sur { $addresses }
 server-who-loopback = seule cette machine peut se connecter ; --open ouvre à toutes
 server-who-open = toute machine qui atteint ce port peut se connecter (--open)
 server-try = à essayer : { $command }
+server-try-page = à essayer : { $command }, ou { $page } dans un navigateur
 client-arrives = Un client vient de se connecter...
 server-stopping = arrêt : les derniers messages sont livrés ; un second signal arrête tout de suite
 lines-lost = … { $count ->

@@ -12,7 +12,6 @@ page-tab-talk = Talk
 page-tab-places = Rooms
 page-tab-hub = The hub
 page-panel = The hub, live
-page-unread-tab = unread
 page-name-is = your name:
 page-name-change = change your name
 page-name-label = your name, 32 characters at most
@@ -25,10 +24,9 @@ page-why-lost = The connection to the hub is lost. What you write waits here for
 page-why-never = The hub doesn't answer this page: it is stopped, full, or refuses it.
 page-why-shutdown = The hub is stopping. All that it had accepted is delivered.
 page-why-slow = The hub closed the connection: this page read too slowly.
-page-why-refused = The hub refused the connection.
 page-next-try = Next try in { $seconds } s.
-page-at-superseded = You go on in another tab, under the same name.
-page-at-left = You have left the hub.
+page-superseded = You go on in another tab, under the same name.
+page-gone = You have left the hub.
 page-now = Try now
 page-take-back = Take it back here
 page-come-back = Come back
@@ -40,7 +38,7 @@ page-rooms = Rooms
 page-rooms-other = Other rooms
 page-directs = Private messages
 page-here = Who is here
-page-here-more = { $count ->
+page-more = { $count ->
     [one] … and { $count } other
    *[other] … and { $count } others
     }
@@ -71,8 +69,8 @@ page-say-direct = Write to { $name } only
 page-send = Send
 page-loading = reading the history…
 page-older = Show earlier ones
-page-newest = To the newest
 page-below = { $count ->
+    [0] To the newest
     [one] { $count } new message
    *[other] { $count } new messages
     }
@@ -81,7 +79,6 @@ page-passed = { $count ->
    *[other] { $count } older messages are no longer kept by this page
     }
 page-empty-room = Nothing has been said here yet. Write, and everyone in the room reads you.
-page-empty-offline = Write; it goes out as soon as the hub answers.
 page-empty-nc = A terminal is enough to answer:
 page-empty-direct = What you write here, only { $name } gets.
 page-fresh = new
@@ -110,19 +107,6 @@ page-gap-forgotten = { $count ->
     [one] { $count } message is missing here: the hub no longer keeps it
    *[other] { $count } messages are missing here: the hub no longer keeps them
     }
-page-who-answer = { $count ->
-    [one] { $count } member
-   *[other] { $count } members
-    } in { $room }:
-page-rooms-answer = { $count ->
-    [one] { $count } room:
-   *[other] { $count } rooms:
-    }
-page-and-more = { $count ->
-    [one] and { $count } other
-   *[other] and { $count } others
-    }
-page-why-answer = { $name }: { $transport } { $address }, here for { $since } s; waiting: { $lag }; missed: { $missed }; refused: { $refused }
 
 ## What the composer can't do
 
@@ -136,32 +120,22 @@ page-too-many = { $count } messages are waiting to be confirmed already. Wait fo
 page-live-local = The hub is shown live on its own machine only.
 page-live-local-how = Open this page over there, by localhost, or bring its port here and then open localhost:
 page-live-full = All places for watching the hub are taken. Close this view in another tab.
-page-live-refused = The hub doesn't show itself live.
 page-live-lost = The live view was interrupted; it comes back by itself.
 page-live-connecting = reading the state of the hub…
-page-again-try = Try again
-page-members-now = Members
-page-traffic-in = Received
-page-traffic-out = Sent
+page-bytes-in = Received
+page-bytes-out = Sent
 page-missed = Missed
 page-refused = Refused
-page-per-second = { $amount }/s
 page-messages = Messages a second
 page-deliveries = Deliveries a second
-page-messages-chart = messages a second over two minutes: { $now } now, { $most } at most
-page-deliveries-chart = deliveries a second over two minutes: { $now } now, { $most } at most
+page-chart = { $what }, over two minutes: { $now } now, { $most } at most
 page-span = 2 min
 page-most = at most { $most }
 page-by-transport = members by transport
 page-col-room = room
 page-col-members = members
-page-col-last = messages
+page-messages-all = messages
 page-col-rate = a second
-page-rooms-more = { $count ->
-    [one] … and { $count } other room
-   *[other] … and { $count } other rooms
-    }
-page-members-title = Members
 page-members-grid = members of the hub
 page-filter = filter
 page-col-name = name
@@ -170,15 +144,9 @@ page-col-in = received/s
 page-col-out = sent/s
 page-col-transport = by
 page-col-address = address
-page-col-rooms = rooms
 page-slow = slow
 page-none-found = No member matches this filter.
-page-nobody = Nobody is here.
 page-grid-hint = A row opens its member's wire (arrows, then Enter); a column is sorted by its title.
-page-members-more = { $count ->
-    [one] { $count } other member isn't listed.
-   *[other] { $count } other members aren't listed.
-    }
 
 ## The wire of a member
 
@@ -205,10 +173,6 @@ page-wire-lost = { $count ->
     [one] { $count } event lost: this page read too slowly
    *[other] { $count } events lost: this page read too slowly
     }
-page-older-events = { $count ->
-    [one] Show { $count } earlier event
-   *[other] Show { $count } earlier events
-    }
 page-wire-pending = { $reads ->
     [one] one read
    *[other] { $reads } reads
@@ -219,46 +183,29 @@ page-wire-pending = { $reads ->
 page-wire-open = { $name }, { $transport } { $address }; sent so far: { $at } bytes
 page-wire-close = end of the connection
 page-wire-write = written: { $len } bytes, a reply or a notice
-page-wire-write-one = written: { $len } bytes, message { $from } of { $room }
-page-wire-write-many = written: { $len } bytes, messages { $from } to { $to } of { $room }
+page-wire-write-room = written: { $len } bytes, of { $room } the messages { $from } to { $to }
 page-blocked = held: the kernel didn't take all of it, this member doesn't read fast enough
 page-dump = bytes and characters of the message
 page-sizes = { $size } bytes, from byte { $at } on
 page-read-row = read { $n }
-page-reads-row = reads { $from } to { $to }
 page-reads = { $count ->
     [one] { $count } read:
    *[other] { $count } reads:
     }
 page-read-first = { $len } bytes
 page-read-after = { $len } bytes { $after } later
-page-ms = { $ms } ms
-page-s = { $s } s
 page-bytes-all = Show all { $count } bytes
 page-decoding = these bytes aren't correct UTF-8; read as { $decoding }
 page-shortened = only the first { $count } bytes are shown
 page-masked = what is secret or private is replaced by *
-page-end-newline-name = \n
 page-end-newline = A \n ended it.
-page-end-pause-name = pause
 page-end-pause = A silence ended it: this client has never sent a \n yet.
-page-end-eof-name = end of stream
 page-end-eof = The end of the stream ended it: this client will send nothing more.
-page-end-read-name = read
 page-end-read = The read ended it: in chunk framing each read is a message.
-page-end-length-name = length
 page-end-length = Its length, given by the four bytes before it, ended it.
-page-end-nul-name = NUL
 page-end-nul = A NUL byte ended it.
-page-end-text-name = text frame
 page-end-text = The WebSocket frame ended it: one frame, one message.
-page-end-binary-name = binary frame
 page-end-binary = The WebSocket frame ended it; in a binary frame nothing is a command.
-page-end-datagram-name = datagram
 page-end-datagram = The datagram ended it: one datagram, one message.
-page-end-other-name = end
-page-end-other = The message has ended.
-page-refused-too-long-name = too long
-page-refused-too-long = Refused: longer than this hub accepts; its bytes are discarded up to its end.
-page-refused-unfinished-name = unfinished
-page-refused-unfinished = Dropped: its end never came.
+page-end-too-long = Refused: longer than this hub accepts; its bytes are discarded up to its end.
+page-end-unfinished = Dropped: its end never came.

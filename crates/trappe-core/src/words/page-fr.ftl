@@ -12,7 +12,6 @@ page-tab-talk = Discussion
 page-tab-places = Salons
 page-tab-hub = Le hub
 page-panel = Le hub en direct
-page-unread-tab = non lus
 page-name-is = votre nom :
 page-name-change = changer de nom
 page-name-label = votre nom, 32 caractères au plus
@@ -25,10 +24,9 @@ page-why-lost = La connexion au hub est perdue. Ce que vous écrivez l'attend ic
 page-why-never = Le hub ne répond pas à cette page : il est arrêté, plein, ou la refuse.
 page-why-shutdown = Le hub s'arrête. Tout ce qu'il avait accepté est livré.
 page-why-slow = Le hub a fermé la connexion : cette page lisait trop lentement.
-page-why-refused = Le hub a refusé la connexion.
 page-next-try = Nouvel essai dans { $seconds } s.
-page-at-superseded = Vous continuez dans un autre onglet, sous le même nom.
-page-at-left = Vous êtes parti du hub.
+page-superseded = Vous continuez dans un autre onglet, sous le même nom.
+page-gone = Vous êtes parti du hub.
 page-now = Essayer maintenant
 page-take-back = Reprendre ici
 page-come-back = Revenir
@@ -40,7 +38,7 @@ page-rooms = Salons
 page-rooms-other = Autres salons
 page-directs = Messages privés
 page-here = Qui est là
-page-here-more = { $count ->
+page-more = { $count ->
     [one] … et { $count } autre
    *[other] … et { $count } autres
     }
@@ -71,8 +69,8 @@ page-say-direct = Écrire à { $name } seulement
 page-send = Envoyer
 page-loading = lecture de l'historique…
 page-older = Montrer les précédents
-page-newest = Aux plus récents
 page-below = { $count ->
+    [0] Aux plus récents
     [one] { $count } nouveau message
    *[other] { $count } nouveaux messages
     }
@@ -81,7 +79,6 @@ page-passed = { $count ->
    *[other] { $count } messages plus anciens ne sont plus gardés par cette page
     }
 page-empty-room = Rien n'a encore été dit ici. Écrivez, tout le salon vous lit.
-page-empty-offline = Écrivez ; cela partira dès que le hub répond.
 page-empty-nc = Un terminal suffit pour répondre :
 page-empty-direct = Ce que vous écrivez ici, seul { $name } le reçoit.
 page-fresh = nouveau
@@ -110,19 +107,6 @@ page-gap-forgotten = { $count ->
     [one] { $count } message manque ici : le hub ne le garde plus
    *[other] { $count } messages manquent ici : le hub ne les garde plus
     }
-page-who-answer = { $count ->
-    [one] { $count } membre
-   *[other] { $count } membres
-    } dans { $room } :
-page-rooms-answer = { $count ->
-    [one] { $count } salon :
-   *[other] { $count } salons :
-    }
-page-and-more = { $count ->
-    [one] et { $count } autre
-   *[other] et { $count } autres
-    }
-page-why-answer = { $name } : { $transport } { $address }, là depuis { $since } s ; en attente : { $lag } ; manqués : { $missed } ; refusés : { $refused }
 
 ## What the composer can't do
 
@@ -136,32 +120,22 @@ page-too-many = { $count } messages attendent déjà d'être confirmés. Attende
 page-live-local = Le direct du hub ne se voit que sur sa propre machine.
 page-live-local-how = Ouvrez cette page là-bas, par localhost, ou amenez son port ici puis ouvrez localhost :
 page-live-full = Toutes les places pour regarder le hub sont prises. Fermez cette vue dans un autre onglet.
-page-live-refused = Le hub ne montre pas son direct.
 page-live-lost = Le direct s'est interrompu ; il reprend de lui-même.
 page-live-connecting = lecture de l'état du hub…
-page-again-try = Réessayer
-page-members-now = Membres
-page-traffic-in = Reçu
-page-traffic-out = Envoyé
+page-bytes-in = Reçu
+page-bytes-out = Envoyé
 page-missed = Manqués
 page-refused = Refusés
-page-per-second = { $amount }/s
 page-messages = Messages par seconde
 page-deliveries = Remises par seconde
-page-messages-chart = messages par seconde sur deux minutes : { $now } à présent, { $most } au plus
-page-deliveries-chart = remises par seconde sur deux minutes : { $now } à présent, { $most } au plus
+page-chart = { $what }, sur deux minutes : { $now } à présent, { $most } au plus
 page-span = 2 min
 page-most = au plus { $most }
 page-by-transport = membres par transport
 page-col-room = salon
 page-col-members = membres
-page-col-last = messages
+page-messages-all = messages
 page-col-rate = par s
-page-rooms-more = { $count ->
-    [one] … et { $count } autre salon
-   *[other] … et { $count } autres salons
-    }
-page-members-title = Membres
 page-members-grid = membres du hub
 page-filter = filtrer
 page-col-name = nom
@@ -170,15 +144,9 @@ page-col-in = reçu/s
 page-col-out = envoyé/s
 page-col-transport = par
 page-col-address = adresse
-page-col-rooms = salons
 page-slow = lent
 page-none-found = Aucun membre ne correspond à ce filtre.
-page-nobody = Personne n'est là.
 page-grid-hint = Une ligne ouvre le fil de son membre (flèches, puis Entrée) ; une colonne se trie par son titre.
-page-members-more = { $count ->
-    [one] { $count } autre membre n'est pas listé.
-   *[other] { $count } autres membres ne sont pas listés.
-    }
 
 ## The wire of a member
 
@@ -205,10 +173,6 @@ page-wire-lost = { $count ->
     [one] { $count } événement perdu : cette page lisait trop lentement
    *[other] { $count } événements perdus : cette page lisait trop lentement
     }
-page-older-events = { $count ->
-    [one] Montrer { $count } événement précédent
-   *[other] Montrer les { $count } événements précédents
-    }
 page-wire-pending = { $reads ->
     [one] une lecture
    *[other] { $reads } lectures
@@ -219,46 +183,29 @@ page-wire-pending = { $reads ->
 page-wire-open = { $name }, { $transport } { $address } ; déjà envoyé : { $at } octets
 page-wire-close = fin de la connexion
 page-wire-write = écrit : { $len } octets, une réponse ou une annonce
-page-wire-write-one = écrit : { $len } octets, le message { $from } de { $room }
-page-wire-write-many = écrit : { $len } octets, les messages { $from } à { $to } de { $room }
+page-wire-write-room = écrit : { $len } octets, de { $room } les messages { $from } à { $to }
 page-blocked = retenu : le noyau n'a pas tout pris, ce membre ne lit pas assez vite
 page-dump = octets et caractères du message
 page-sizes = { $size } octets, à partir du { $at }e
 page-read-row = lecture { $n }
-page-reads-row = lectures { $from } à { $to }
 page-reads = { $count ->
     [one] { $count } lecture :
    *[other] { $count } lectures :
     }
 page-read-first = { $len } octets
 page-read-after = { $len } octets { $after } après
-page-ms = { $ms } ms
-page-s = { $s } s
 page-bytes-all = Montrer les { $count } octets
 page-decoding = ce ne sont pas des octets UTF-8 corrects ; lus comme { $decoding }
 page-shortened = seuls les { $count } premiers octets sont montrés
 page-masked = ce qui est secret ou privé est remplacé par *
-page-end-newline-name = \n
 page-end-newline = Un \n l'a fini.
-page-end-pause-name = pause
 page-end-pause = Un silence l'a fini : ce client n'a encore jamais envoyé de \n.
-page-end-eof-name = fin du flux
 page-end-eof = La fin du flux l'a fini : ce client n'enverra plus rien.
-page-end-read-name = lecture
 page-end-read = La lecture l'a fini : dans le découpage chunk, chaque lecture est un message.
-page-end-length-name = longueur
 page-end-length = Sa longueur, annoncée par les quatre octets d'avant, l'a fini.
-page-end-nul-name = NUL
 page-end-nul = Un octet NUL l'a fini.
-page-end-text-name = trame texte
 page-end-text = La trame WebSocket l'a fini : une trame, un message.
-page-end-binary-name = trame binaire
 page-end-binary = La trame WebSocket l'a fini ; dans une trame binaire, rien n'est une commande.
-page-end-datagram-name = datagramme
 page-end-datagram = Le datagramme l'a fini : un datagramme, un message.
-page-end-other-name = fin
-page-end-other = Le message est fini.
-page-refused-too-long-name = trop long
-page-refused-too-long = Refusé : plus long que ce hub n'accepte ; ses octets sont jetés jusqu'à sa fin.
-page-refused-unfinished-name = inachevé
-page-refused-unfinished = Abandonné : sa fin n'est jamais venue.
+page-end-too-long = Refusé : plus long que ce hub n'accepte ; ses octets sont jetés jusqu'à sa fin.
+page-end-unfinished = Abandonné : sa fin n'est jamais venue.

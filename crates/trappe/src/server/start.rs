@@ -256,11 +256,16 @@ fn first_lines(config: &Config, bound: &Bound) -> Vec<String> {
     let lang = config.lang;
     let reachable = if config.open { "server-who-open" } else { "server-who-loopback" };
     let command = bound.try_this(config.only);
+    let command = ("command", command.as_str().into());
+    let try_this = match bound.page(config.only) {
+        Some(page) => say(lang, "server-try-page", &[command, ("page", page.as_str().into())]),
+        None => say(lang, "server-try", &[command]),
+    };
     vec![
         say(lang, "server-started", &[]),
         say(lang, "server-where", &[("addresses", bound.describe().as_str().into())]),
         say(lang, reachable, &[]),
-        say(lang, "server-try", &[("command", command.as_str().into())]),
+        try_this,
     ]
 }
 

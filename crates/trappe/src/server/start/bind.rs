@@ -124,16 +124,26 @@ impl Bound {
         sockets.chain(addresses).collect::<Vec<_>>().join(", ")
     }
 
+    /// The first address, as a URL has it; `localhost` where that is the same.
+    fn authority(&self) -> Option<String> {
+        let address = self.tcp.first()?;
+        let usual = is_localhost(address.ip());
+        Some(if usual { format!("localhost:{}", address.port()) } else { address.to_string() })
+    }
+
+    /// Where a browser on this machine finds the page; it talks by WebSocket.
+    pub(super) fn page(&self, only: Only) -> Option<String> {
+        let there = self.authority().filter(|_| only.http && only.ws)?;
+        Some(format!("http://{there}"))
+    }
+
     /// What somebody on this machine could type to get in.
     pub(super) fn try_this(&self, only: Only) -> String {
         match (self.tcp.first(), self.unix.first()) {
             (Some(address), _) => {
                 let (ip, port) = (address.ip(), address.port());
-                let usual = ip.is_unspecified()
-                    || ip == IpAddr::from(Ipv4Addr::LOCALHOST)
-                    || ip == IpAddr::from(Ipv6Addr::LOCALHOST);
-                let host = if usual { "localhost".to_owned() } else { ip.to_string() };
-                let there = if usual { format!("{host}:{port}") } else { address.to_string() };
+                let host = if is_localhost(ip) { "localhost".to_owned() } else { ip.to_string() };
+                let there = self.authority().unwrap_or_default();
                 match only {
                     Only { lines: true, .. } => format!("nc {host} {port}"),
                     Only { http: true, .. } => format!("curl http://{there}/"),
@@ -148,6 +158,13 @@ impl Bound {
             }
         }
     }
+}
+
+/// Whether an address is reached under the name `localhost`.
+fn is_localhost(ip: IpAddr) -> bool {
+    ip.is_unspecified()
+        || ip == IpAddr::from(Ipv4Addr::LOCALHOST)
+        || ip == IpAddr::from(Ipv6Addr::LOCALHOST)
 }
 
 /// What the system's refusal means; `address`: the one that was asked for, if it was a single one.
@@ -173,22 +190,23 @@ mod tests {
         let (all, http) = (Only::default(), Only { lines: false, http: true, ws: true });
         let ws = Only { lines: false, http: false, ws: true };
         let table = [
-            ("0.0.0.0:5566", "", all, "nc localhost 5566"),
-            ("[::]:5566", "/run/hub", all, "nc localhost 5566"),
-            ("[::1]:7", "", all, "nc localhost 7"),
-            ("127.0.0.2:7", "", all, "nc 127.0.0.2 7"),
-            ("[2001:db8::7]:7", "", all, "nc 2001:db8::7 7"),
-            ("[2001:db8::7]:7", "", http, "curl http://[2001:db8::7]:7/"),
-            ("127.0.0.1:7", "", ws, "ws://localhost:7/ws"),
-            ("", "/run/hub", all, "nc -U /run/hub"),
-            ("", "/my hub", http, "curl --unix-socket '/my hub' http://localhost/"),
-            ("", "hub", ws, "curl --unix-socket hub http://localhost/ws"),
+            ("0.0.0.0:5566", "", all, "nc localhost 5566", "http://localhost:5566"),
+            ("[::]:5566", "/run/hub", all, "nc localhost 5566", "http://localhost:5566"),
+            ("[::1]:7", "", all, "nc localhost 7", "http://localhost:7"),
+            ("127.0.0.2:7", "", all, "nc 127.0.0.2 7", "http://127.0.0.2:7"),
+            ("[2001:db8::7]:7", "", all, "nc 2001:db8::7 7", "http://[2001:db8::7]:7"),
+            ("[2001:db8::7]:7", "", http, "curl http://[2001:db8::7]:7/", "http://[2001:db8::7]:7"),
+            ("127.0.0.1:7", "", ws, "ws://localhost:7/ws", ""),
+            ("", "/run/hub", all, "nc -U /run/hub", ""),
+            ("", "/my hub", http, "curl --unix-socket '/my hub' http://localhost/", ""),
+            ("", "hub", ws, "curl --unix-socket hub http://localhost/ws", ""),
         ];
-        for (tcp, unix, only, command) in table {
+        for (tcp, unix, only, command, page) in table {
             let tcp = tcp.parse().into_iter().collect();
             let unix = (!unix.is_empty()).then(|| unix.into()).into_iter().collect();
             let bound = Bound { tcp, unix, ..Bound::default() };
             assert_eq!(bound.try_this(only), command);
+            assert_eq!(bound.page(only).unwrap_or_default(), page);
         }
     }
 
