@@ -80,7 +80,7 @@ fn get_up(
     }
     voice.queue(shared, conn, Item::Act(Act::Leave(room.id)));
     voice.rise(room.id);
-    voice.attend(shared, conn);
+    voice.attend(shared, conn, false);
 }
 
 fn go(
@@ -329,12 +329,13 @@ fn take_over(
         get_up(shared, conn, voice, now, &room, announced);
     }
     if let Some(old) = taken.old {
+        shared.overlook(&old);
         shared.posts.to(&old, Mail::Supersede(Arc::clone(&old)));
     }
     // From here on it is watched as who it was before.
     shared.unwatch(conn.number());
     conn.set_number(taken.number);
-    voice.attend(shared, conn);
+    voice.attend(shared, conn, true);
     voice.session.author.number = taken.number;
     voice.session.author.name = taken.name;
     // Nobody is told of an arrival where nobody left.

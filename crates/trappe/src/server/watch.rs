@@ -195,18 +195,14 @@ impl Drop for Place {
 }
 
 impl Watch {
-    /// Whether anybody watches a wire.
-    fn is_idle(&self) -> bool {
+    /// Whether nobody watches a wire.
+    pub(crate) fn is_idle(&self) -> bool {
         self.wires.load(Relaxed) == 0
     }
 
     /// How many watch a member.
     pub(crate) fn count(&self, number: u64) -> u64 {
-        if self.is_idle() {
-            return 0;
-        }
-        let watchers = self.watchers.lock();
-        watchers.iter().filter(|(_, watcher)| watcher.seen.contains(&number)).count() as u64
+        if self.is_idle() { 0 } else { count(&self.watchers.lock(), number) }
     }
 
     /// Tells all who watch the member what happened on its wire.
@@ -229,6 +225,10 @@ impl Watch {
             }
         }
     }
+}
+
+fn count(watchers: &Slab<Watcher>, number: u64) -> u64 {
+    watchers.iter().filter(|(_, watcher)| watcher.seen.contains(&number)).count() as u64
 }
 
 fn made(event: &Seen<'_>) -> Bytes {
@@ -275,8 +275,20 @@ impl Shared {
 
     /// Its reader and its pump learn whether a member is watched.
     fn mark(&self, conn: &Arc<Conn>) {
-        let watched = self.watch.count(conn.number()) > 0;
-        if conn.set_watched(watched) != watched {
+        let changed = {
+            // Held until it is noted: of two that look at the same moment, the later must be the one that is right.
+            let watchers = self.watch.watchers.lock();
+            let watched = count(&watchers, conn.number()) > 0;
+            conn.set_watched(watched) != watched
+        };
+        if changed {
+            self.posts.to(conn, Mail::Watched(Arc::clone(conn)));
+        }
+    }
+
+    /// Another connection is the member from now on: what is still heard from this one, or written to it, isn't told.
+    pub(crate) fn overlook(&self, conn: &Arc<Conn>) {
+        if conn.set_watched(false) {
             self.posts.to(conn, Mail::Watched(Arc::clone(conn)));
         }
     }
