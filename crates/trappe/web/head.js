@@ -2,65 +2,62 @@
 
 import { Component, html } from "./preact.js";
 import { t } from "./words.js";
-import { Badge, Do, bdi } from "./follow.js";
+import { Badge, Do, Field, bdi } from "./follow.js";
 
 /** The hatch, a little open. */
 const glyph = html`<svg class="glyph" viewBox="0 0 32 32" aria-hidden="true"><path d="M4 27h24M7 27V13l18-8v22" /><path class="door" d="M11 27V15.6l10-4.4V27" /></svg>`;
 
 class Name extends Component {
-  edit = () => this.setState({ editing: true, name: this.props.chat.me.name });
+	edit = () => this.setState({ editing: true });
 
-  done = () => {
-    this.props.chat.nameProblem = "";
-    this.setState({ editing: false });
-  };
+	done = () => {
+		this.props.chat.nameProblem = "";
+		this.setState({ editing: false });
+	};
 
-  take = async (ev) => {
-    ev.preventDefault();
-    const { chat } = this.props;
-    const name = this.state.name.trim();
-    if (name && (name === chat.me.name || (await chat.rename(name)))) this.done();
-  };
+	take = async (name) => {
+		const { chat } = this.props;
+		if (name === chat.me.name || (await chat.rename(name))) this.done();
+	};
 
-  componentDidUpdate(_props, { editing }) {
-    if (editing === this.state.editing) return;
-    const it = this.base.querySelector("input, button");
-    it.focus();
-    it.select?.();
-  }
+	componentDidUpdate(_props, { editing }) {
+		if (editing === this.state.editing) return;
+		const it = this.base.querySelector("input, button");
+		it.focus();
+		it.select?.();
+	}
 
-  render({ chat }, { editing, name }) {
-    if (!editing) {
-      return html`<div class="name"><button class="plain" disabled=${!chat.hub.open} title=${t("name-change")} onClick=${this.edit}>
-        <span class="sr">${t("name-is")} </span>${bdi(chat.me.name || "…")}</button></div>`;
-    }
-    return html`<form class="name" onSubmit=${this.take} onKeyDown=${(ev) => ev.key === "Escape" && this.done()}>
-      <input aria-label=${t("name-label")} value=${name} maxlength="64" autocomplete="nickname" spellcheck=${false} onInput=${(ev) => this.setState({ name: ev.target.value })} />
-      <button class="main">${t("name-take")}</button><${Do} as="plain" id="cancel" go=${this.done} />
-      ${chat.nameProblem && html`<p class="note wrong" role="alert">${chat.nameProblem}</p>`}
-    </form>`;
-  }
+	render({ chat: { me, hub, nameProblem } }, { editing }) {
+		return html`<div onKeyDown=${(ev) => ev.key === "Escape" && this.done()}>${editing
+			? html`<${Field} label="name-label" button="name-take" value=${me.name} go=${this.take} wrong=${nameProblem}><${Do} as="plain" id="cancel" go=${this.done} /><//>`
+			: html`<button class="plain" disabled=${!hub.open} title=${t("name-change")} onClick=${this.edit}><span class="sr">${t("name-is")} </span>${bdi(me.name || "…")}</button>`}</div>`;
+	}
 }
 
 export function Head({ chat, view, panel, choose, toggle }) {
-  const { at } = chat.hub.state;
-  const tab = (id) => html`<button class="tab" data-tab=${id} aria-pressed=${`${view === id}`} onClick=${() => choose(id)}>
-    ${t(`tab-${id}`)} ${id === "places" && html`<${Badge} count=${chat.unread} />`}</button>`;
-  return html`<a class="skip" href="#say" onClick=${(ev) => { ev.preventDefault(); choose("talk"); document.getElementById("say")?.focus(); }}>${t("skip")}</a>
-    <h1>${glyph}trappe</h1>
-    <p class=${`link ${at}`}><span class="dot"></span>${t(at === "open" || at === "connecting" ? at : "not-open")}</p>
-    <${Name} chat=${chat} />
-    <nav class="tabs" aria-label=${t("views")}>${["talk", "places", "hub"].map(tab)}</nav>
-    <${Do} as="plain panel" id="panel" aria-pressed=${`${panel}`} go=${toggle} />`;
+	const { at } = chat.hub.state;
+	const tab = (id) => html`<button class="tab" data-tab=${id} aria-pressed=${`${view === id}`} onClick=${() => choose(id)}>
+		${t(`tab-${id}`)} ${id === "places" && html`<${Badge} count=${chat.unread} />`}</button>`;
+	const skip = (ev) => {
+		ev.preventDefault();
+		choose("talk");
+		requestAnimationFrame(() => document.getElementById("say")?.focus());
+	};
+	return html`<a class="skip" href="#say" onClick=${skip}>${t("skip")}</a>
+		<h1>${glyph}trappe</h1>
+		<p class=${`link ${at}`}><span class="dot"></span>${t(at === "open" || at === "connecting" ? at : "not-open")}</p>
+		<${Name} chat=${chat} />
+		<nav class="tabs" aria-label=${t("views")}>${["talk", "places", "hub"].map(tab)}</nav>
+		<${Do} as="plain panel" id="panel" aria-pressed=${`${panel}`} go=${toggle} />`;
 }
 
-/** What is wrong with the connection, and what can be done. */
+/** What is wrong, and what can be done. */
 export function Banner({ chat: { hub } }) {
-  const { at, why, until = 0, text } = hub.state;
-  const button = { waiting: "now", superseded: "take-back", left: "come-back" }[at];
-  const known = /^(lost|never|shutdown|slow)$/.test(why);
-  return html`<div role="status">${button && html`<div class="banner"><p>
-    <b>${at !== "waiting" ? t(at === "left" ? "gone" : at) : known ? t(`why-${why}`) : text || why}</b>${" "}
-    ${at === "waiting" && html`<span aria-hidden="true">${t("next-try", { seconds: Math.max(0, Math.ceil((until - Date.now()) / 1000)) })}</span>`}</p>
-    <${Do} as="main" id=${button} go=${() => hub.connect()} /></div>`}</div>`;
+	const { at, why, until = 0, text } = hub.state;
+	const button = { waiting: "now", superseded: "take-back", quit: "come-back" }[at];
+	const known = /^(lost|never|shutdown|slow)$/.test(why);
+	return html`<div role="status">${button && html`<div class="banner"><p>
+		<b>${at !== "waiting" ? t(at) : known ? t(`why-${why}`) : text || why}</b>${" "}
+		${at === "waiting" && html`<span aria-hidden="true">${t("next-try", { seconds: Math.max(0, Math.ceil((until - Date.now()) / 1000)) })}</span>`}</p>
+		<${Do} as="main" id=${button} go=${() => hub.connect()} /></div>`}</div>`;
 }

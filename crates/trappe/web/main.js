@@ -1,4 +1,3 @@
-// @ts-check
 // Puts the page together: the chat, the live hub, and when they are drawn.
 
 import { html, render } from "./preact.js";
@@ -14,15 +13,15 @@ const ASK_EVERY_MS = 10_000;
 const HIDDEN_DRAW_MS = 250;
 
 const wide = matchMedia("(min-width: 1100px)");
-const root = /** @type {HTMLElement} */ (document.getElementById("page"));
+const root = document.getElementById("page");
 
-/** Storage may be forbidden; then nothing is remembered. @template T @param {() => T} use */
+/** Storage may be forbidden; then nothing is remembered. */
 const storage = (use) => {
-  try {
-    return use();
-  } catch {
-    return null;
-  }
+	try {
+		return use();
+	} catch {
+		return null;
+	}
 };
 const room = () => storage(() => decodeURIComponent(location.hash.slice(1))) ?? "";
 
@@ -31,72 +30,74 @@ let panel = storage(() => localStorage.getItem("trappe.panel")) !== "no";
 const shown = () => !document.hidden && (wide.matches ? panel : view === "hub");
 
 const chat = new Chat({
-  url: `${location.protocol.replace("http", "ws")}//${location.host}/ws`,
-  lang,
-  saved: storage(() => JSON.parse(sessionStorage.getItem("trappe") ?? "null")),
-  name: storage(() => localStorage.getItem("trappe.name")),
-  room: room(),
-  changed: () => draw(),
-  named: (name) => storage(() => localStorage.setItem("trappe.name", name)),
+	url: `${location.protocol.replace("http", "ws")}//${location.host}/ws`,
+	lang,
+	saved: storage(() => JSON.parse(sessionStorage.getItem("trappe"))),
+	name: storage(() => localStorage.getItem("trappe.name")),
+	room: room(),
+	changed: () => draw(),
+	named: (name) => storage(() => localStorage.setItem("trappe.name", name)),
 });
 const live = new Live({ allowed: document.documentElement.dataset.live === "yes", changed: () => draw() });
 
-const choose = (/** @type {string} */ next) => {
-  view = next;
-  draw();
+const choose = (next) => {
+	view = next;
+	draw();
 };
 const toggle = () => {
-  panel = !panel;
-  storage(() => localStorage.setItem("trappe.panel", panel ? "yes" : "no"));
-  draw();
+	panel = !panel;
+	storage(() => localStorage.setItem("trappe.panel", panel ? "yes" : "no"));
+	draw();
 };
-const seewire = (/** @type {string} */ name) => {
-  panel = true;
-  if (!wide.matches) view = "hub";
-  live.watch(name);
-  draw();
+const seewire = (name) => {
+	panel = true;
+	if (!wide.matches) view = "hub";
+	live.watch(name);
+	draw();
 };
 
 const Page = () => html`
-  <header><${Head} ...${{ chat, view, panel, choose, toggle }} /></header>
-  <nav class="places" aria-label=${t("places")}><${Places} chat=${chat} moved=${() => choose("talk")} /></nav>
-  <main><${Banner} chat=${chat} /><${Talk} chat=${chat} seewire=${live.allowed && seewire} /></main>
-  <aside aria-label=${t("panel")}>${shown() && html`<${Panel} live=${live} v=${live.v} />`}</aside>`;
+	<header><${Head} ...${{ chat, view, panel, choose, toggle }} /></header>
+	<main>
+		<nav class="places" aria-label=${t("places")}><${Places} chat=${chat} moved=${() => choose("talk")} /></nav>
+		<section class="talk" aria-label=${t("tab-talk")}><${Banner} chat=${chat} /><${Talk} chat=${chat} seewire=${live.allowed && seewire} /></section>
+		<section class="hub" aria-label=${t("panel")}>${shown() && html`<${Panel} live=${live} v=${live.v} />`}</section>
+	</main>`;
 
 let due = false;
-/** Draws with the next frame, however often it is called before. A hidden page has no frames, but a title. */
+/** Draws with the next frame, however often it is called. A hidden page has no frames, but a title. */
 function draw() {
-  if (due) return;
-  due = true;
-  if (document.hidden) setTimeout(drawNow, HIDDEN_DRAW_MS);
-  else requestAnimationFrame(drawNow);
+	if (due) return;
+	due = true;
+	if (document.hidden) setTimeout(drawNow, HIDDEN_DRAW_MS);
+	else requestAnimationFrame(drawNow);
 }
 
 function drawNow() {
-  due = false;
-  const { unread, active, hub, wanted } = chat;
-  document.title = `${unread ? `(${unread}) ` : ""}${active ? `${active.name} · ` : ""}trappe`;
-  live.show(shown());
-  if (document.hidden) return;
-  if (active?.kind === "room" && !wanted && active.name !== (room() || "lobby")) history.replaceState(null, "", `#${encodeURIComponent(active.name)}`);
-  Object.assign(root.dataset, { view, panel, state: hub.state.at });
-  render(html`<${Page} />`, root);
+	due = false;
+	const { unread, active, hub, wanted } = chat;
+	document.title = `${unread ? `(${unread}) ` : ""}${active ? `${active.name} · ` : ""}trappe`;
+	live.show(shown());
+	if (document.hidden) return;
+	if (active?.kind === "room" && !wanted && active.name !== (room() || "lobby")) history.replaceState(null, "", `#${encodeURIComponent(active.name)}`);
+	Object.assign(root.dataset, { view, panel, state: hub.state.at });
+	render(html`<${Page} />`, root);
 }
 
-const keep = () => storage(() => sessionStorage.setItem("trappe", JSON.stringify(chat.save())));
+const keep = () => storage(() => sessionStorage.setItem("trappe", JSON.stringify(chat.hub.save())));
 
 document.addEventListener("visibilitychange", () => {
-  chat.look(!document.hidden);
-  keep();
-  draw();
+	chat.look(!document.hidden);
+	keep();
+	draw();
 });
 // A page that the browser keeps to go back to would stay a member.
 addEventListener("pagehide", () => {
-  keep();
-  chat.hub.close();
+	keep();
+	chat.hub.close();
+	live.show(false);
 });
 addEventListener("pageshow", ({ persisted }) => persisted && chat.hub.connect());
-addEventListener("online", () => chat.hub.state.at === "waiting" && chat.hub.connect());
 addEventListener("hashchange", () => room() && chat.enter(room()));
 wide.addEventListener("change", draw);
 setInterval(() => chat.hub.state.at === "waiting" && draw(), 1000);

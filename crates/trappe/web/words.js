@@ -1,5 +1,4 @@
-// @ts-check
-// The page's sentences; the hub makes a module of its catalogues (page-fr.ftl) for it. And how amounts and times are written.
+// The page's sentences, which the hub makes of its catalogues (page-fr.ftl); how amounts and times are written.
 
 export const lang = document.documentElement.lang === "en" ? "en" : "fr";
 const { default: words } = await import(`./words/${lang}.js`);
@@ -7,33 +6,31 @@ const plural = new Intl.PluralRules(lang);
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
 const rounded = new Intl.NumberFormat(lang, { notation: "compact", maximumFractionDigits: 1 });
 
-/** The parts of a sentence; a variable may be anything that can be drawn. @param {string} id @param {Record<string, any>} [vars] */
+/** The parts of a sentence; a variable may be anything that can be drawn. */
 export const parts = (id, vars = {}) => fill(words[id] ?? [id], vars);
 
-/** A sentence. @param {string} id @param {Record<string, string|number>} [vars] */
+/** A sentence. */
 export const t = (id, vars) => parts(id, vars).join("");
 
-/** @param {any[]} list @param {Record<string, any>} vars @returns {any[]} */
 const fill = (list, vars) =>
-  list.flatMap((part) => {
-    if (typeof part === "string") return part;
-    const value = vars[part.$];
-    if (!part.else) return typeof value === "number" ? whole.format(value) : value;
-    return fill(part.when[value] ?? part.when[plural.select(value)] ?? part.else, vars);
-  });
+	list.flatMap((part) => {
+		if (typeof part === "string") return part;
+		const value = vars[part.$];
+		if (!part.else) return typeof value === "number" ? whole.format(value) : value;
+		return fill(part.when[value] ?? part.when[plural.select(value)] ?? part.else, vars);
+	});
 
-/** A count; a great one rounded, as it would only flicker. @param {number} n */
+/** A great one would only flicker. */
 export const amount = (n) => (n < 10_000 ? whole : rounded).format(n);
 
-/** An amount of bytes. @param {number} n */
 export function bytes(n) {
-  const unit = n < 1000 ? 0 : Math.min(3, Math.floor(Math.log10(n) / 3));
-  return `${(unit ? rounded : whole).format(n / 1000 ** unit)} ${["", "k", "M", "G"][unit]}${lang === "fr" ? "o" : "B"}`;
+	const unit = n < 1000 ? 0 : Math.min(3, Math.floor(Math.log10(n) / 3));
+	return `${(unit ? rounded : whole).format(n / 1000 ** unit)} ${["", "k", "M", "G"][unit]}${lang === "fr" ? "o" : "B"}`;
 }
 
-const format = (/** @type {Intl.DateTimeFormatOptions} */ options) => {
-  const it = new Intl.DateTimeFormat(lang, options);
-  return (/** @type {number} */ at) => it.format(at);
+const format = (options) => {
+	const it = new Intl.DateTimeFormat(lang, options);
+	return (at) => it.format(at);
 };
 export const time = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 export const date = format({ weekday: "long", day: "numeric", month: "long" });

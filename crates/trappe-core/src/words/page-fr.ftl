@@ -21,12 +21,12 @@ page-cancel = Annuler
 ## What is wrong with the connection
 
 page-why-lost = La connexion au hub est perdue. Ce que vous écrivez l'attend ici.
-page-why-never = Le hub ne répond pas à cette page : il est arrêté, plein, ou la refuse.
+page-why-never = Le hub ne répond pas : il est arrêté, plein, ou refuse cette page.
 page-why-shutdown = Le hub s'arrête. Tout ce qu'il avait accepté est livré.
-page-why-slow = Le hub a fermé la connexion : cette page lisait trop lentement.
+page-why-slow = Le hub a fermé : cette page lisait trop lentement.
 page-next-try = Nouvel essai dans { $seconds } s.
 page-superseded = Vous continuez dans un autre onglet, sous le même nom.
-page-gone = Vous êtes parti du hub.
+page-quit = Vous êtes parti du hub.
 page-now = Essayer maintenant
 page-take-back = Reprendre ici
 page-come-back = Revenir
@@ -38,27 +38,21 @@ page-rooms = Salons
 page-rooms-other = Autres salons
 page-directs = Messages privés
 page-here = Qui est là
-page-more = { $count ->
-    [one] … et { $count } autre
-   *[other] … et { $count } autres
-    }
+page-more = … et { $count } de plus
 page-you = vous
 page-write-to = écrire à { $name } seulement
 page-members = { $count ->
     [one] { $count } membre
    *[other] { $count } membres
     }
-page-unread = { $count ->
-    [one] { $count } message non lu
-   *[other] { $count } messages non lus
-    }
+page-unread = non lus : { $count }
 page-join = Entrer
 page-join-label = nom du salon où entrer ; il est créé s'il n'existe pas
 page-join-hint = un autre salon
 
 ## A conversation
 
-page-nowhere = Vous n'êtes dans aucun salon. Entrez dans l'un d'eux, ou créez-en un par son nom.
+page-nowhere = Vous n'êtes dans aucun salon. Entrez dans l'un d'eux, ou créez-en un.
 page-direct-only = vous deux seulement ; rien n'est gardé par le hub
 page-leave = Sortir
 page-close = Fermer
@@ -74,22 +68,16 @@ page-below = { $count ->
     [one] { $count } nouveau message
    *[other] { $count } nouveaux messages
     }
-page-passed = { $count ->
-    [one] { $count } message plus ancien n'est plus gardé par cette page
-   *[other] { $count } messages plus anciens ne sont plus gardés par cette page
-    }
-page-empty-room = Rien n'a encore été dit ici. Écrivez, tout le salon vous lit.
+page-passed = messages plus anciens que cette page ne garde plus : { $count }
+page-empty-room = Rien n'a encore été dit ici. Écrivez : tout le salon vous lit.
 page-empty-nc = Un terminal suffit pour répondre :
 page-empty-direct = Ce que vous écrivez ici, seul { $name } le reçoit.
 page-fresh = nouveau
-page-life = le hub a redémarré ou le salon s'est vidé : les numéros repartent de 1
-page-unfold = { $count ->
-    [one] Tout montrer ({ $count } caractère)
-   *[other] Tout montrer ({ $count } caractères)
-    }
+page-life = le hub a redémarré, ou le salon s'est vidé : numéros repris à 1
+page-unfold = Tout montrer ({ $count } caractères)
 page-bytes-said = des octets, pas du texte ({ $size }) :
 page-pending = pas encore confirmé
-page-unconfirmed = Non confirmé : le hub a redémarré avant de répondre, personne ne l'a peut-être lu.
+page-unconfirmed = Non confirmé : le hub a redémarré avant de répondre.
 page-too-long-hub = Trop long pour ce hub, il ne l'a pas pris.
 page-again = Renvoyer
 page-joined = { $name } vient d'arriver
@@ -97,7 +85,7 @@ page-left = { $name } vient de partir
 page-left-saying = { $name } vient de partir : { $text }
 page-renamed = { $old } s'appelle désormais { $name }
 page-renamed-own = vous vous appelez désormais { $name }
-page-same-name = ce n'est plus la même connexion : quelqu'un d'autre porte peut-être le nom { $name }
+page-same-name = ce n'est plus la même connexion, peut-être plus la même personne
 page-gap-slow = { $count ->
     [one] { $count } message manqué : lecture trop lente
    *[other] { $count } messages manqués : lecture trop lente
@@ -110,16 +98,16 @@ page-gap-forgotten = { $count ->
 
 ## What the composer can't do
 
-page-no-command = /{ $word } changerait la façon dont le hub parle à cette page, qui ne le comprendrait plus ; rien n'est envoyé. Un client à lignes, comme nc, peut s'en servir.
-page-not-now = Pas maintenant : le hub n'est pas là. Le message reste ici, envoyez-le à son retour.
+page-no-command = /{ $word } changerait ce que le hub écrit à cette page, qui n'y comprendrait plus rien. Rien n'est envoyé ; nc peut s'en servir.
+page-not-now = Le hub n'est pas là. Le message reste ici, envoyez-le à son retour.
 page-too-long = Trop long : { $bytes } octets, { $limit } au plus. Envoyez-le en plusieurs fois.
-page-too-many = { $count } messages attendent déjà d'être confirmés. Attendez que le hub réponde.
+page-too-many = { $count } messages attendent d'être confirmés. Attendez que le hub réponde.
 
 ## The live hub
 
 page-live-local = Le direct du hub ne se voit que sur sa propre machine.
-page-live-local-how = Ouvrez cette page là-bas, par localhost, ou amenez son port ici puis ouvrez localhost :
-page-live-full = Toutes les places pour regarder le hub sont prises. Fermez cette vue dans un autre onglet.
+page-live-local-how = Ouvrez cette page là-bas, par localhost, ou amenez son port ici :
+page-live-full = Toutes les places pour regarder le hub sont prises. Fermez-en une dans un autre onglet.
 page-live-lost = Le direct s'est interrompu ; il reprend de lui-même.
 page-live-connecting = lecture de l'état du hub…
 page-bytes-in = Reçu
@@ -129,9 +117,8 @@ page-refused = Refusés
 page-messages = Messages par seconde
 page-deliveries = Remises par seconde
 page-chart = { $what }, sur deux minutes : { $now } à présent, { $most } au plus
-page-span = 2 min
-page-most = au plus { $most }
-page-by-transport = membres par transport
+page-most = sur 2 min, au plus { $most }
+page-by-transport = Membres par transport :
 page-col-room = salon
 page-col-members = membres
 page-messages-all = messages
@@ -146,13 +133,12 @@ page-col-transport = par
 page-col-address = adresse
 page-slow = lent
 page-none-found = Aucun membre ne correspond à ce filtre.
-page-grid-hint = Une ligne ouvre le fil de son membre (flèches, puis Entrée) ; une colonne se trie par son titre.
+page-grid-hint = Une ligne ouvre le fil de son membre (flèches, Entrée) ; un titre de colonne trie.
 
 ## The wire of a member
 
 page-wire-of = Le fil de { $name }
-page-wire-hint = Ce qui passe à partir de maintenant, tel que le hub le lit et l'écrit.
-page-wire-empty = Rien encore. Dès que ce membre envoie ou reçoit quelque chose, ses octets sont ici.
+page-wire-hint = Ce qui passe désormais, tel que le hub le lit et l'écrit.
 page-wire-gone = Ce membre n'est plus là.
 page-watch-again = Le guetter à nouveau
 page-pause = Pause
@@ -160,52 +146,32 @@ page-continue = Continuer
 page-copy = Copier
 page-copied = Copié, en texte.
 page-not-copied = Le navigateur n'a pas permis la copie.
-page-frozen = { $count ->
-    [0] En pause.
-    [one] En pause ; { $count } événement depuis.
-   *[other] En pause ; { $count } événements depuis.
-    }
-page-wire-passed = { $count ->
-    [one] { $count } événement plus ancien n'est plus ici
-   *[other] { $count } événements plus anciens ne sont plus ici
-    }
-page-wire-lost = { $count ->
-    [one] { $count } événement perdu : cette page lisait trop lentement
-   *[other] { $count } événements perdus : cette page lisait trop lentement
-    }
-page-wire-pending = { $reads ->
-    [one] une lecture
-   *[other] { $reads } lectures
-    }, { $count ->
-    [one] { $count } octet
-   *[other] { $count } octets
-    } : rien n'a encore fini ce message
-page-wire-open = { $name }, { $transport } { $address } ; déjà envoyé : { $at } octets
+page-frozen = En pause ; événements depuis : { $count }
+page-wire-passed = événements plus anciens qui ne sont plus ici : { $count }
+page-wire-lost = événements perdus, page trop lente : { $count }
+page-wire-pending = octets lus que rien n'a encore finis : { $count } (lectures : { $reads })
+page-wire-open = { $name }, { $transport } { $address } ; octets déjà envoyés : { $at }
 page-wire-close = fin de la connexion
 page-wire-write = écrit : { $len } octets, une réponse ou une annonce
 page-wire-write-room = écrit : { $len } octets, de { $room } les messages { $from } à { $to }
-page-blocked = retenu : le noyau n'a pas tout pris, ce membre ne lit pas assez vite
+page-blocked = retenu : ce membre ne lit pas assez vite
 page-dump = octets et caractères du message
-page-sizes = { $size } octets, à partir du { $at }e
+page-sizes = { $size } octets, à partir de l'octet { $at }
 page-read-row = lecture { $n }
-page-reads = { $count ->
-    [one] { $count } lecture :
-   *[other] { $count } lectures :
-    }
+page-reads = lectures ({ $count }) :
 page-read-first = { $len } octets
 page-read-after = { $len } octets { $after } après
 page-bytes-all = Montrer les { $count } octets
-page-decoding = ce ne sont pas des octets UTF-8 corrects ; lus comme { $decoding }
-page-shortened = seuls les { $count } premiers octets sont montrés
-page-masked = ce qui est secret ou privé est remplacé par *
+page-decoding = pas de l'UTF-8 correct ; lu comme { $decoding }
+page-shortened = les { $count } premiers octets seulement
+page-masked = ce qui est privé est remplacé par *
 page-end-newline = Un \n l'a fini.
 page-end-pause = Un silence l'a fini : ce client n'a encore jamais envoyé de \n.
 page-end-eof = La fin du flux l'a fini : ce client n'enverra plus rien.
-page-end-read = La lecture l'a fini : dans le découpage chunk, chaque lecture est un message.
-page-end-length = Sa longueur, annoncée par les quatre octets d'avant, l'a fini.
+page-end-read = La lecture l'a fini : en découpage chunk, chaque lecture est un message.
+page-end-length = Sa longueur, quatre octets avant lui, l'a fini.
 page-end-nul = Un octet NUL l'a fini.
 page-end-text = La trame WebSocket l'a fini : une trame, un message.
 page-end-binary = La trame WebSocket l'a fini ; dans une trame binaire, rien n'est une commande.
-page-end-datagram = Le datagramme l'a fini : un datagramme, un message.
-page-end-too-long = Refusé : plus long que ce hub n'accepte ; ses octets sont jetés jusqu'à sa fin.
+page-end-too-long = Refusé : trop long pour ce hub ; jeté jusqu'à sa fin.
 page-end-unfinished = Abandonné : sa fin n'est jamais venue.
