@@ -61,7 +61,7 @@ const Page = () => html`
 	<main>
 		<nav class="places" aria-label=${t("places")}><${Places} chat=${chat} moved=${() => choose("talk")} /></nav>
 		<section class="talk" aria-label=${t("tab-talk")}><${Banner} chat=${chat} /><${Talk} chat=${chat} seewire=${live.allowed && seewire} /></section>
-		<section class="hub" aria-label=${t("panel")}>${shown() && html`<${Panel} live=${live} v=${live.v} />`}</section>
+		<aside class="hub" aria-label=${t("panel")}>${shown() && html`<${Panel} live=${live} v=${live.v} />`}</aside>
 	</main>`;
 
 let due = false;

@@ -45,7 +45,10 @@ page-members = { $count ->
     [one] { $count } member
    *[other] { $count } members
     }
-page-unread = unread: { $count }
+page-unread = { $count ->
+    [one] { $count } unread message
+   *[other] { $count } unread messages
+    }
 page-join = Enter
 page-join-label = name of the room to enter; it is made if there is none
 page-join-hint = another room

@@ -45,7 +45,10 @@ page-members = { $count ->
     [one] { $count } membre
    *[other] { $count } membres
     }
-page-unread = non lus : { $count }
+page-unread = { $count ->
+    [one] { $count } message non lu
+   *[other] { $count } messages non lus
+    }
 page-join = Entrer
 page-join-label = nom du salon où entrer ; il est créé s'il n'existe pas
 page-join-hint = un autre salon
