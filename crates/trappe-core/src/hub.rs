@@ -376,6 +376,11 @@ impl<M, R: Clone, S: Clone> Hub<M, R, S> {
         self.members.keys().copied()
     }
 
+    /// The numbers of a room's members, in order; none if there is no such room.
+    pub fn members_of(&self, room: u32) -> impl Iterator<Item = u64> {
+        self.rooms.get(room).into_iter().flat_map(|room| room.members.iter().copied())
+    }
+
     /// The rooms with most members, at most `most`: the name, how many there are, and what the shell keeps. Of equal ones, the
     /// older first.
     #[must_use]

@@ -229,8 +229,10 @@ pub const WATCH_BYTES: usize = 256 << 10;
 pub const WATCH_BODY_BYTES: usize = 4 << 10;
 /// The ends of reads that are remembered for one message.
 pub const WATCH_CUTS: usize = 256;
-/// The longest header of a frame from a client (RFC 6455 §5.2).
-pub const WS_HEADER_BYTES: usize = 14;
+/// Who watches and takes nothing for this long is no longer told.
+pub const WATCH_STALLED: Duration = Duration::from_secs(30);
+/// Members that are attended to in one go, when somebody begins to watch; then others have their turn.
+pub const WATCH_ATTENDED: usize = 64;
 
 // ---- the server ----
 

@@ -177,14 +177,19 @@ impl Session {
         }
     }
 
-    /// A message that is speech unless it is a command.
-    fn message<'a>(&mut self, body: &'a [u8], end: End, out: &mut Vec<u8>) -> Step<'a> {
-        let commands = match end {
+    /// Whether a message that ended so may be a command (PROTOCOL §3).
+    #[must_use]
+    pub fn takes_commands(&self, end: End) -> bool {
+        match end {
             End::Binary => false,
             End::Text => true,
             _ => !matches!(self.look.framing, Framing::Chunk | Framing::Len32),
-        };
-        match if commands { command::parse(body) } else { Parsed::Speech(body) } {
+        }
+    }
+
+    /// A message that is speech unless it is a command.
+    fn message<'a>(&mut self, body: &'a [u8], end: End, out: &mut Vec<u8>) -> Step<'a> {
+        match if self.takes_commands(end) { command::parse(body) } else { Parsed::Speech(body) } {
             Parsed::Speech(body) => {
                 if !self.told_bytes && !self.is_raw() && std::str::from_utf8(body).is_err() {
                     self.told_bytes = true;

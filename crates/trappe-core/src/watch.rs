@@ -8,7 +8,7 @@ mod mask;
 mod reads;
 
 pub use self::{
-    mask::mask,
+    mask::{Spoken, mask},
     reads::{Reads, Span},
 };
 use crate::framing::End;
@@ -157,7 +157,7 @@ pub enum Seen<'a> {
         sid: u64,
         /// How many bytes the kernel took.
         len: usize,
-        /// The room, and the numbers of its first and its last message that are written whole, if it was a room's.
+        /// If it was a room's: the room, and the numbers of its first and its last message, which may not be written whole.
         messages: Option<(&'a str, u64, u64)>,
         /// The kernel took less than was due.
         blocked: bool,

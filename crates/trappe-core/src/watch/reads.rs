@@ -2,10 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{
-    framing::End,
-    limits::{WATCH_CUTS, WS_HEADER_BYTES},
-};
+use crate::{framing::End, limits::WATCH_CUTS};
 
 /// Where something lies in all that was heard from a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,18 +55,19 @@ impl Reads {
     pub fn message(&mut self, bytes: &[u8], size: usize, end: End) -> Span {
         let before = bytes.len().checked_sub(2).map_or(self.last, |at| Some(bytes[at]));
         self.used(bytes);
-        let delimiter = match end {
-            End::Newline => 1 + u64::from(before == Some(b'\r')),
-            End::Nul => 1,
-            End::Pause | End::Eof | End::Read | End::Length | End::Text | End::Binary => 0,
+        let size = size as u64;
+        let (header, delimiter) = match end {
+            End::Newline => (0, 1 + u64::from(before == Some(b'\r'))),
+            End::Nul => (0, 1),
+            End::Length => (4, 0),
+            End::Text | End::Binary => (header_of(size), 0),
+            End::Pause | End::Eof | End::Read => (0, 0),
         };
         let len = self.given - self.begun;
-        let size = size as u64;
         let after = self.given.saturating_sub(delimiter);
-        let body = after.saturating_sub(size).max(self.begun)..after;
-        // In a message of several frames, or with control frames in between, it can't be told from here where the body lies.
-        let is_whole =
-            !matches!(end, End::Text | End::Binary) || len <= size + WS_HEADER_BYTES as u64;
+        let body = after.saturating_sub(size)..after;
+        // Telnet sequences, several frames, bytes that were heard before: then it can't be told from here where the body lies.
+        let is_whole = len == header + size + delimiter;
         let inside = |read: &&u64| is_whole && body.start < **read && **read < body.end;
         let offset = |read: &u64| usize::try_from(read - body.start).unwrap_or(usize::MAX);
         let cuts = self.ends.iter().filter(inside).map(offset).collect();
@@ -94,6 +92,15 @@ impl Reads {
             self.ends.pop_front();
         }
         Span { at, len: self.given - at, cuts }
+    }
+}
+
+/// The length of the header of one frame from a client, with its mask (RFC 6455 §5.2).
+fn header_of(size: u64) -> u64 {
+    match size {
+        0..126 => 6,
+        126..0x1_0000 => 8,
+        _ => 14,
     }
 }
 
@@ -161,6 +168,25 @@ mod tests {
             told(Framing::Nul, &[b"a\0b", b"c\0"]),
             [("a".into(), span(100, 2, &[])), ("bc".into(), span(102, 3, &[1]))]
         );
+    }
+
+    #[test]
+    fn where_the_body_does_not_lie_as_it_was_read_no_cut_is_told() {
+        // A telnet sequence in the middle.
+        let all = messages(Framing::Auto, &[b"bon", b"\xff\xf1jour\n"]);
+        assert_eq!(all, [("bonjour".into(), End::Newline, span(100, 10, &[]))]);
+        // Two frames of WebSocket: the header of the second is no part of the body.
+        let mut reads = Reads::new(0);
+        reads.read(8);
+        reads.read(8);
+        assert_eq!(reads.message(&[0; 16], 4, End::Text), span(0, 16, &[]));
+        reads.read(9);
+        reads.read(1);
+        assert_eq!(reads.message(&[0; 10], 4, End::Text), span(16, 10, &[3]));
+        // It had begun before anybody watched.
+        reads.read(2);
+        reads.read(3);
+        assert_eq!(reads.message(b"jour\n", 7, End::Newline), span(26, 5, &[]));
     }
 
     #[test]

@@ -254,6 +254,52 @@ cli-hint-server = { $port ->
     }
 cli-hint-socket = start one first: { $command }
 
+## trappe tap
+
+tap-open = { $name }: { $transport } { $address }; in { $rooms }; { $at } B before
+tap-no-room = no room
+tap-read = { $name }: read { $bytes } B at { $at }
+tap-message = { $name }: message { $at }+{ $len }, ended by { $end ->
+    [newline] a newline
+    [pause] a pause
+    [eof] the end of the stream
+    [read] a read (chunk)
+    [length] its length (len32)
+    [nul] a NUL byte
+    [text] its frame (text)
+    [binary] its frame (binary)
+    [datagram] its datagram
+   *[other] { $end }
+    }
+tap-refused = { $name }: message { $at }+{ $len } refused: { $why ->
+    [too-long] too long
+    [unfinished] never finished
+   *[other] { $why }
+    }
+tap-decoding = { $decoding ->
+    [latin-1] looks like Latin-1
+    [windows-1252] looks like Windows-1252
+    [damaged] UTF-8, damaged or cut
+    [binary] no text
+   *[other] encoding: { $decoding }
+    }
+tap-cuts = { $reads } reads, cut at { $cuts }
+tap-masked = each * hides what is secret or private
+tap-shortened = … and { $bytes } B more
+tap-write = { $name }: wrote { $bytes } B
+tap-blocked = its socket takes no more
+tap-gap = { $name }: misses { $room } { $from }..{ $to }, since it reads too slowly
+tap-close = { $name } has left
+tap-lost = … { $count ->
+    [one] { $count } event
+   *[other] { $count } events
+    } left out here: they came faster than they were shown
+tap-nobody = { $name } is neither a member nor a room; /who and /rooms list them
+tap-stranger = { $address }: what answers there is no trappe hub, or has no /tap; check the address and the port
+tap-silent = { $address }: connected, but no answer within { $seconds } s; is it a trappe hub?
+tap-ended = the hub tells no more: it stops, or the connection is closed
+tap-lost-hub = connection lost: the hub gives no sign of life any more
+
 ## /help
 
 help-intro = write, the room reads you; a line that begins with / is a command (// says it as it is); /help COMMAND tells more

@@ -255,6 +255,52 @@ cli-hint-server = { $port ->
     }
 cli-hint-socket = lancez d'abord : { $command }
 
+## trappe tap
+
+tap-open = { $name } : { $transport } { $address } ; dans { $rooms } ; { $at } o avant
+tap-no-room = aucun salon
+tap-read = { $name } : { $bytes } o lus à { $at }
+tap-message = { $name } : message { $at }+{ $len }, fini par { $end ->
+    [newline] une fin de ligne
+    [pause] un silence
+    [eof] la fin du flux
+    [read] une lecture (chunk)
+    [length] sa longueur (len32)
+    [nul] un octet nul
+    [text] sa trame (texte)
+    [binary] sa trame (binaire)
+    [datagram] son datagramme
+   *[other] { $end }
+    }
+tap-refused = { $name } : message { $at }+{ $len } refusé : { $why ->
+    [too-long] trop long
+    [unfinished] jamais fini
+   *[other] { $why }
+    }
+tap-decoding = { $decoding ->
+    [latin-1] ressemble à du Latin-1
+    [windows-1252] ressemble à du Windows-1252
+    [damaged] UTF-8 abîmé ou coupé
+    [binary] pas du texte
+   *[other] codage : { $decoding }
+    }
+tap-cuts = { $reads } lectures, coupé à { $cuts }
+tap-masked = les * cachent ce qui est secret ou privé
+tap-shortened = … et { $bytes } o de plus
+tap-write = { $name } : { $bytes } o écrits
+tap-blocked = son socket n'en prend pas plus
+tap-gap = { $name } : { $room } { $from }..{ $to } lui manquent : lecture trop lente
+tap-close = { $name } vient de partir
+tap-lost = … { $count ->
+    [one] { $count } événement omis
+   *[other] { $count } événements omis
+    } ici : ils venaient plus vite qu'ils n'étaient montrés
+tap-nobody = { $name } n'est ni un membre ni un salon ; /who et /rooms les listent
+tap-stranger = { $address } : ce qui répond là n'est pas un hub trappe, ou n'a pas /tap ; vérifiez l'adresse et le port
+tap-silent = { $address } : connecté, mais pas de réponse en { $seconds } s ; est-ce bien un hub trappe ?
+tap-ended = le hub a fini de montrer : il s'arrête, ou la connexion est fermée
+tap-lost-hub = connexion perdue : le hub ne donne plus signe de vie
+
 ## /help
 
 help-intro = écrivez, le salon vous lit ; une ligne qui commence par / est une commande (// la dit telle quelle) ; /help COMMAND en dit plus

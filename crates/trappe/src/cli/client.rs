@@ -4,7 +4,6 @@ mod answers;
 mod ending;
 mod lines;
 mod opening;
-mod place;
 mod screen;
 mod source;
 mod talk;
@@ -21,10 +20,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{
-    Args,
-    builder::{OsStringValueParser, TypedValueParser},
-};
+use clap::Args;
 use trappe_core::{
     command::{Format, Lang},
     words::say,
@@ -34,13 +30,16 @@ use self::{
     answers::Answers,
     ending::Endings,
     opening::{Opened, Wishes},
-    place::{Place, Typed},
     screen::Screen,
     source::Text,
     talk::{Outcome, Patience, talk},
     terminal::Before,
 };
-use super::{exit::Exit, lang, out};
+use super::{
+    exit::Exit,
+    lang, out,
+    place::{Place, Typed, typed},
+};
 use crate::client::{Connected, Target};
 
 /// How long a `-m` waits for a refusal.
@@ -102,11 +101,6 @@ pub(super) struct ClientArgs {
     demo: bool,
 }
 
-/// The path of a socket may be of any bytes: text won't do.
-fn typed() -> impl TypedValueParser<Value = Typed> {
-    OsStringValueParser::new().try_map(|typed| Typed::parse(&typed))
-}
-
 /// A text that is one line and not empty: it becomes part of a command.
 fn one_line(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
@@ -121,7 +115,8 @@ fn one_line(text: &str) -> Result<String, String> {
 /// Runs the command to its end; what a person should know is said on the way. The connection is closed in every case.
 #[must_use]
 pub(super) fn run(args: &ClientArgs) -> Exit {
-    let to = match Place::of(args) {
+    let place = Place::of("client", args.target.as_ref(), args.host.as_ref(), args.port);
+    let to = match place {
         Ok(to) => to,
         Err(error) => {
             // Standard error is gone: nobody is left to be told.
@@ -130,7 +125,7 @@ pub(super) fn run(args: &ClientArgs) -> Exit {
         }
     };
     let client = Client { args, lang: lang(args.lang) };
-    client.run(&to).unwrap_or_else(|error| unshown(&error))
+    client.run(&to).unwrap_or_else(|error| out::unshown(&error))
 }
 
 struct Client<'a> {
@@ -243,7 +238,7 @@ impl Client<'_> {
                 out::talk(&say(self.lang, "cli-lost", &[]));
                 Exit::Failure
             }
-            Outcome::Unshown(error) => unshown(&error),
+            Outcome::Unshown(error) => out::unshown(&error),
             Outcome::Unreadable(error) => {
                 out::talk(&error.to_string());
                 Exit::Failure
@@ -265,13 +260,4 @@ impl Client<'_> {
             out::say(&sentence)
         }
     }
-}
-
-/// Standard output can't be written to: quietly where its reader has gone (`| head`), else with the cause.
-fn unshown(error: &io::Error) -> Exit {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Exit::Ok;
-    }
-    out::talk(&error.to_string());
-    Exit::Failure
 }

@@ -3,8 +3,10 @@
 mod client;
 mod exit;
 mod out;
+mod place;
 mod server;
 mod size;
+mod tap;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,7 @@ Examples:
   nc localhost 5566                 … and you are in
   trappe client                     the same, with trappe's own client
   trappe client -m 'Bonjour'        says one thing
+  trappe tap alice                  what alice sends and is sent, byte by byte
   trappe server --open              a hub for everyone who reaches the port";
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +38,8 @@ enum Command {
     Server(server::ServerArgs),
     /// Connects to a hub: a terminal, a pipe, or one message
     Client(client::ClientArgs),
+    /// Shows what passes on the wire of a hub's members, byte by byte
+    Tap(tap::TapArgs),
 }
 
 /// The whole program: reads the command line, does it, and says how it went.
@@ -51,6 +56,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Server(args) => server::run(&args),
         Command::Client(args) => client::run(&args),
+        Command::Tap(args) => tap::run(&args),
     }
     .into()
 }

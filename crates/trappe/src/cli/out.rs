@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use trappe_core::encode::escape::text_line;
 
+use super::exit::Exit;
+
 /// Writes `bytes` to standard output, as they are, and sees to it that they leave at once.
 ///
 /// # Errors
@@ -34,8 +36,24 @@ pub(super) fn talk_bytes(line: &[u8]) {
     drop(io::stderr().lock().write_all(&escaped));
 }
 
+/// Standard output can't be written to: that is the end, a quiet one where its reader has gone (`| head`), else with the cause.
+pub(super) fn unshown(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Ok;
+    }
+    talk(&error.to_string());
+    Exit::Failure
+}
+
 /// Whether a person looks at standard output.
 #[must_use]
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// Whether a person looks at standard output who doesn't mind bold and dim (<https://no-color.org>).
+#[must_use]
+pub(super) fn has_ink() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|it| it != "dumb")
 }

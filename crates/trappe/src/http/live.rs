@@ -7,10 +7,10 @@
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use trappe_core::{
     command::Lang,
-    limits::{HEARTBEAT, LIVE_TICK},
+    limits::{HEARTBEAT, LIVE_TICK, WATCH_ATTENDED, WATCH_STALLED},
     words::say,
 };
 
@@ -71,18 +71,30 @@ impl Live {
         if !send(io, Bytes::from([STREAM.as_bytes(), b"\r\n:\n\n"].concat())).await {
             return;
         }
+        for numbers in self.place.present().chunks(WATCH_ATTENDED) {
+            self.place.attend(numbers);
+            if !self.tell(io).await {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
         let mut tick = interval(if self.hub { LIVE_TICK } else { HEARTBEAT });
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = tokio::select! {
                 biased;
                 () = gone(io) => Next::Gone,
-                () = self.place.queue.bell.notified() => Next::Wire,
+                // Before the wire, which may always have something to tell.
                 _ = tick.tick() => Next::Tick,
+                () = self.place.queue.bell.notified() => Next::Wire,
             };
             let goes_on = match next {
                 Next::Gone => false,
-                Next::Wire => self.tell(io).await,
+                Next::Wire => {
+                    // Events come in handfuls: each of them alone would be a write of its own.
+                    sleep_until(Instant::now() + TOGETHER).await;
+                    self.tell(io).await
+                }
                 Next::Tick if self.hub => match shared.census().await {
                     Some(event) => send(io, event).await,
                     None => false,
@@ -95,9 +107,8 @@ impl Live {
         }
     }
 
-    /// Sends what waits. Events come in handfuls: each of them alone would be a write of its own.
+    /// Sends what waits.
     async fn tell(&self, io: &mut Io) -> bool {
-        sleep_until(Instant::now() + TOGETHER).await;
         let mut out = Vec::new();
         let over = self.place.queue.take(&mut out);
         (out.is_empty() || send(io, out.into()).await) && !over
@@ -112,9 +123,9 @@ async fn gone(io: &mut Io) {
     while poll_fn(|cx| io.read(cx, |_more| {})).await {}
 }
 
-/// Queues bytes as soon as there is room. False: nobody is left to read them.
+/// Queues bytes as soon as there is room. False: nobody is left to read them, or nobody reads.
 async fn send(io: &mut Io, bytes: Bytes) -> bool {
-    poll_fn(|cx| {
+    let sent = poll_fn(|cx| {
         // Whoever has gone makes no room; what else it says is of no interest.
         while let Poll::Ready(more) = io.read(cx, |_more| {}) {
             if !more {
@@ -122,6 +133,6 @@ async fn send(io: &mut Io, bytes: Bytes) -> bool {
             }
         }
         io.poll_send(cx, &bytes).map(|sent| sent.is_ok())
-    })
-    .await
+    });
+    timeout(WATCH_STALLED, sent).await.unwrap_or(false)
 }

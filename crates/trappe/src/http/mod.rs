@@ -190,6 +190,11 @@ impl Task {
         if !self.conn.peer.is_local() || guard::is_forwarded(head) {
             return Err((403, "local-only"));
         }
+        // A page that may talk may not watch, nor take the places of those who do.
+        let host = head.host.as_deref().unwrap_or_default();
+        if !Guard::default().origin_ok(head.header("origin"), host) {
+            return Err((403, "origin-not-allowed"));
+        }
         Ok(())
     }
 

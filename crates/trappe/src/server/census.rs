@@ -20,6 +20,8 @@ use super::{Shared, conn::Conn, mail::Mail, metrics::Transport, pump::Pump, watc
 #[derive(Debug)]
 pub(crate) struct Counted {
     conn: Arc<Conn>,
+    /// Its number, when it was counted.
+    number: u64,
     /// Bytes that were written to it.
     sent: u64,
     /// Its socket takes no more.
@@ -39,6 +41,7 @@ impl Pump {
         };
         let counted = is_slow(true).chain(is_slow(false)).map(|(_, slot)| Counted {
             conn: Arc::clone(&slot.conn),
+            number: slot.conn.number(),
             sent: slot.sent,
             slow: slot.armed && slot.behind,
         });
@@ -49,8 +52,10 @@ impl Pump {
 impl Shared {
     /// The state of the hub as an event of a stream. None while the server stops.
     pub(crate) async fn census(&self) -> Option<Bytes> {
+        // Held while the pumps are asked: who asks meanwhile gets the same answer.
+        let mut last = self.last_census.lock().await;
         let now = self.now();
-        if let Some((at, event)) = &*self.last_census.lock()
+        if let Some((at, event)) = &*last
             && now.saturating_sub(*at) < LIVE_FRESH
         {
             return Some(event.clone());
@@ -65,12 +70,12 @@ impl Shared {
         for told in answers {
             counted.extend(told.await.ok()?);
         }
-        counted.sort_by_key(|member| (!member.slow, member.conn.number()));
+        counted.sort_by_key(|member| (!member.slow, member.number));
         counted.truncate(LIVE_MEMBERS);
         let mut out = Vec::new();
         data(&mut out, |out| self.write_census(out, now, &counted));
         let event = Bytes::from(out);
-        *self.last_census.lock() = Some((now, event.clone()));
+        *last = Some((now, event.clone()));
         Some(event)
     }
 
@@ -81,8 +86,7 @@ impl Shared {
         let (members, rooms) = (hub.count(), hub.rooms().count);
         let busiest = hub.busiest(LIVE_ROOMS);
         let mut list = Vec::with_capacity(counted.len());
-        for Counted { conn, sent, slow } in counted {
-            let number = conn.number();
+        for &Counted { ref conn, number, sent, slow } in counted {
             // It may have left meanwhile, or be another connection's by now.
             let Some(member) = hub.member(number).filter(|m| Arc::ptr_eq(&m.handle, conn)) else {
                 continue;
@@ -91,7 +95,7 @@ impl Shared {
                 *heads.entry(id).or_insert_with(|| room.tail.with(|log| log.next()))
             };
             let mut lag = 0;
-            if *slow {
+            if slow {
                 for (id, _, room) in hub.rooms_of(number) {
                     lag = lag.max(conn.lag(id, head(id, room)));
                 }
@@ -106,11 +110,11 @@ impl Shared {
                 rooms: names.map(|(_, name, _)| name.as_str().to_owned()).collect(),
                 lag,
                 bytes_in: conn.heard_bytes(),
-                bytes_out: *sent,
+                bytes_out: sent,
                 missed: conn.missed.load(Relaxed),
                 refused: conn.rejected.load(Relaxed).into(),
                 watched: self.watch.count(number),
-                slow: *slow,
+                slow,
             });
         }
         drop(hub);

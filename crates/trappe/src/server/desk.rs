@@ -102,7 +102,7 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
             let before = voice.session.author.clone();
             voice.session.author.name = Some(name.clone());
             voice.session.to().you_are(&mut voice.out, &before, name);
-            voice.attend(shared, conn, true);
+            shared.attend(conn, true);
         }
         Err(error) => voice.session.to().hub_error(&mut voice.out, name, &error),
     }
@@ -176,5 +176,5 @@ pub(super) fn seat(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, room: &
     let at = room.enter(&shared.posts, conn, conn.number());
     voice.queue(shared, conn, Item::Act(Act::Enter(Arc::clone(room), at)));
     voice.sit(Arc::clone(room));
-    voice.attend(shared, conn, false);
+    shared.attend(conn, false);
 }

@@ -106,7 +106,7 @@ pub(crate) struct Shared {
     pub(crate) browsers: Browsers,
     pub(crate) watch: Watch,
     /// The last state of the hub that was told.
-    last_census: Mutex<census::Last>,
+    last_census: tokio::sync::Mutex<census::Last>,
     /// Anybody may speak, not only this machine.
     pub(crate) open: bool,
     notices: bool,
@@ -189,7 +189,7 @@ impl Shared {
         self.hub.lock().go(self.now(), conn.number(), lobby, |_| Arc::clone(&self.lobby))?;
         let room = Arc::clone(&self.lobby);
         room.enter(&self.posts, conn, conn.number());
-        self.attend(conn, std::slice::from_ref(&room), false);
+        self.attend(conn, false);
         self.posts.workers[conn.worker].leave(Mail::Enter(Arc::clone(conn), room, conn.entry));
         self.came(conn);
         Ok(())

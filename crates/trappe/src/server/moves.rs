@@ -80,7 +80,7 @@ fn get_up(
     }
     voice.queue(shared, conn, Item::Act(Act::Leave(room.id)));
     voice.rise(room.id);
-    voice.attend(shared, conn, false);
+    shared.attend(conn, false);
 }
 
 fn go(
@@ -298,6 +298,10 @@ pub(super) fn hello(
             voice.notice(shared, conn, now, &room, Kind::Left(None));
         }
     }
+    if old.is_some() {
+        // It comes from elsewhere now.
+        shared.attend(conn, true);
+    }
     introduce_from(shared, conn, voice, old.is_some(), &positions);
     let id = voice.session.to().id;
     for (room, at) in positions {
@@ -335,7 +339,6 @@ fn take_over(
     // From here on it is watched as who it was before.
     shared.unwatch(conn.number());
     conn.set_number(taken.number);
-    voice.attend(shared, conn, true);
     voice.session.author.number = taken.number;
     voice.session.author.name = taken.name;
     // Nobody is told of an arrival where nobody left.

@@ -427,7 +427,7 @@ impl Pump {
             self.writes += 1;
             writes += 1;
             if let Some(from) = watched {
-                wire::write(&self.shared, &self.shards, slot, from, written.as_ref().ok().copied());
+                wire::write(&self.shared, &self.shards, slot, from, &written);
             }
             match written {
                 Ok(n) => {

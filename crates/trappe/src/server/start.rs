@@ -302,7 +302,7 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
         metrics: Metrics::new(config.workers),
         browsers: Browsers::default(),
         watch: super::watch::Watch::default(),
-        last_census: Mutex::new(None),
+        last_census: tokio::sync::Mutex::new(None),
         hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
         lobby,
         posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },

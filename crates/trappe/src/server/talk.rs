@@ -7,7 +7,7 @@ use trappe_core::{
     framing::{End, Frame, Framer},
     limits::{PING, REPLIES_BYTES, TAKE_OVER, TURN_COMMANDS, UNFINISHED_IDLE, UNFINISHED_TOTAL},
     session::Session,
-    watch::Reads,
+    watch::{Reads, Spoken},
 };
 
 use super::{
@@ -166,8 +166,10 @@ impl Talk {
                     let Some(frame) = framer.next(now, &mut input) else { break };
                     if let Some(reads) = &mut self.reads {
                         let used = &told[..told.len() - input.len()];
-                        let json = self.voice.session.look().is_json();
-                        wire::frame(shared, conn, reads, used, &frame, json);
+                        if !is_request(&self.voice, &frame) {
+                            let spoken = spoken(&self.voice, &frame);
+                            wire::frame(shared, conn, reads, used, &frame, spoken);
+                        }
                         told = input;
                     }
                     verdict = self.voice.frame(shared, conn, now, frame);
@@ -185,9 +187,10 @@ impl Talk {
                         (&mut self.reads, &incoming)
                     {
                         let used = &told[..told.len() - input.len()];
-                        let json = self.voice.session.look().is_json();
                         let end = if *text { End::Text } else { End::Binary };
-                        wire::message(shared, conn, reads, used, body, end, json);
+                        let frame = Frame::Message { body, end };
+                        let spoken = spoken(&self.voice, &frame);
+                        wire::frame(shared, conn, reads, used, &frame, spoken);
                         told = input;
                     }
                     verdict = incoming_frame(&mut self.voice, shared, conn, now, incoming);
@@ -267,9 +270,11 @@ impl Talk {
     ) -> Verdict {
         let Input::Stream(framer) = &mut self.input else { return Verdict::GoOn };
         while let Some(frame) = next(framer) {
-            if let Some(reads) = &mut self.reads {
-                let json = self.voice.session.look().is_json();
-                wire::frame(shared, conn, reads, &[], &frame, json);
+            if let Some(reads) = &mut self.reads
+                && !is_request(&self.voice, &frame)
+            {
+                let spoken = spoken(&self.voice, &frame);
+                wire::frame(shared, conn, reads, &[], &frame, spoken);
             }
             let verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
@@ -291,7 +296,7 @@ impl Talk {
                 let bytes = framer.forget();
                 if let Some(reads) = &mut self.reads {
                     let dropped = Frame::Unfinished { bytes };
-                    wire::frame(shared, conn, reads, &[], &dropped, false);
+                    wire::frame(shared, conn, reads, &[], &dropped, Spoken::Speech);
                 }
                 self.voice.session.pool_full(bytes, &mut self.voice.out);
                 Verdict::GoOn
@@ -343,6 +348,23 @@ impl Talk {
             }
         };
         self.share.set(held);
+    }
+}
+
+/// A first line that turns out to be a request of HTTP is nobody's message, and may hold what its sender keeps to itself.
+fn is_request(voice: &Voice, frame: &Frame<'_>) -> bool {
+    voice.suspect && matches!(frame, Frame::Message { body, .. } if sniff::is_request(body))
+}
+
+/// What a message is taken for, as far as that decides who hears it.
+fn spoken(voice: &Voice, frame: &Frame<'_>) -> Spoken {
+    let Frame::Message { end, .. } = frame else { return Spoken::Speech };
+    if voice.session.look().is_json() {
+        Spoken::Json
+    } else if voice.session.takes_commands(*end) {
+        Spoken::Lines
+    } else {
+        Spoken::Speech
     }
 }
 

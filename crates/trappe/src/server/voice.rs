@@ -225,15 +225,6 @@ impl Voice {
         self.session.rooms = self.seats.len();
     }
 
-    /// Who watches it, or one of its rooms, is to know where it is; and `again`, who it is.
-    pub(super) fn attend(&self, shared: &Shared, conn: &Arc<Conn>, again: bool) {
-        if shared.watch.is_idle() {
-            return;
-        }
-        let rooms: Vec<Arc<Room>> = self.rooms().cloned().collect();
-        shared.attend(conn, &rooms, again);
-    }
-
     fn speak(
         &mut self,
         shared: &Shared,

@@ -1,8 +1,8 @@
 //! Who watches whose wire. Nobody, nearly always: then a read costs one look at a flag that lies beside what it touches anyway,
 //! a write one at a flag of its slot, and no event is made.
 //!
-//! A watcher has a queue of events, bounded; what is too much for it is counted, and told in its place. The lock is a leaf: who
-//! holds it takes no other but that of a queue.
+//! A watcher has a queue of events, bounded; what is too much for it is counted, and told in its place. Who holds the watchers'
+//! lock takes no other but that of a queue; the hub's may be held before.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,7 +21,7 @@ use trappe_core::{
     watch::Seen,
 };
 
-use super::{Shared, conn::Conn, mail::Mail, room::Room, sync::Mutex};
+use super::{Shared, conn::Conn, mail::Mail, sync::Mutex};
 
 /// Whose wire is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +37,11 @@ pub(crate) enum Whom {
 }
 
 impl Whom {
-    fn is(self, number: u64, rooms: &[Arc<Room>]) -> bool {
+    fn is(self, number: u64, mut rooms: impl Iterator<Item = u32>) -> bool {
         match self {
             Whom::Nobody => false,
             Whom::Member(other) => other == number,
-            Whom::Room(id) => rooms.iter().any(|room| room.id == id),
+            Whom::Room(id) => rooms.any(|room| room == id),
             Whom::Everyone => true,
         }
     }
@@ -81,6 +81,12 @@ impl Queue {
         waiting.bytes += event.len();
         waiting.events.push_back(event.clone());
         drop(waiting);
+        self.bell.notify_one();
+    }
+
+    /// Nothing more will come.
+    fn end(&self) {
+        self.waiting.lock().over = true;
         self.bell.notify_one();
     }
 
@@ -128,12 +134,14 @@ pub(crate) struct Watch {
 /// A watcher's place; given back when it is dropped.
 pub(crate) struct Place {
     shared: Arc<Shared>,
+    whom: Whom,
     id: usize,
     pub(crate) queue: Arc<Queue>,
 }
 
 impl Place {
-    /// Takes a place, if there is one left. What `whom` does from now on comes into its queue.
+    /// Takes a place, if there is one left. What those whom it watches do from when they are attended to comes into its queue:
+    /// whoever comes from here on is; those who are here already are the caller's to attend to ([`present`](Self::present)).
     pub(crate) fn take(shared: &Arc<Shared>, whom: Whom) -> Option<Place> {
         let queue = Arc::new(Queue::default());
         let id = {
@@ -143,53 +151,44 @@ impl Place {
             }
             watchers.insert(Watcher { whom, seen: BTreeSet::new(), queue: Arc::clone(&queue) })
         };
-        let place = Place { shared: Arc::clone(shared), id, queue };
         if whom != Whom::Nobody {
             shared.watch.wires.fetch_add(1, Relaxed);
-            // Whoever comes from here on is attended to when it comes.
-            let members: Vec<(Arc<Conn>, Vec<Arc<Room>>)> = {
-                let hub = shared.hub.lock();
-                let rooms = |number| hub.rooms_of(number).map(|(_, _, r)| Arc::clone(r)).collect();
-                let numbers: Vec<u64> = match whom {
-                    Whom::Nobody => Vec::new(),
-                    Whom::Member(number) => vec![number],
-                    Whom::Room(id) => hub.numbers().filter(|&n| hub.is_in(n, id)).collect(),
-                    Whom::Everyone => hub.numbers().collect(),
-                };
-                let members = numbers.into_iter().filter_map(|number| {
-                    Some((Arc::clone(&hub.member(number)?.handle), rooms(number)))
-                });
-                members.collect()
-            };
-            for (conn, rooms) in &members {
-                shared.attend(conn, rooms, false);
-            }
-            if let Whom::Member(number) = whom
-                && shared.watch.count(number) == 0
-            {
+        }
+        Some(Place { shared: Arc::clone(shared), whom, id, queue })
+    }
+
+    /// The numbers of those whom it watches and who are here already.
+    pub(crate) fn present(&self) -> Vec<u64> {
+        let hub = self.shared.hub.lock();
+        match self.whom {
+            Whom::Nobody => Vec::new(),
+            Whom::Member(number) => vec![number],
+            Whom::Room(id) => hub.members_of(id).collect(),
+            Whom::Everyone => hub.numbers().collect(),
+        }
+    }
+
+    /// Watches these from here on. There may be thousands: the caller lets others have their turn in between.
+    pub(crate) fn attend(&self, numbers: &[u64]) {
+        for &number in numbers {
+            let conn = self.shared.hub.lock().member(number).map(|m| Arc::clone(&m.handle));
+            match conn {
+                Some(conn) => self.shared.attend(&conn, false),
                 // It has left in between.
-                place.queue.waiting.lock().over = true;
-                place.queue.bell.notify_one();
+                None if self.whom == Whom::Member(number) => self.queue.end(),
+                None => {}
             }
         }
-        Some(place)
     }
 }
 
 impl Drop for Place {
+    /// Whose wire nobody watches any more is found out when something happens there.
     fn drop(&mut self) {
         let watch = &self.shared.watch;
-        let watcher = watch.watchers.lock().remove(self.id);
-        if watcher.whom != Whom::Nobody {
+        watch.watchers.lock().remove(self.id);
+        if self.whom != Whom::Nobody {
             watch.wires.fetch_sub(1, Relaxed);
-        }
-        let members: Vec<Arc<Conn>> = {
-            let hub = self.shared.hub.lock();
-            let member = |&number: &u64| Some(Arc::clone(&hub.member(number)?.handle));
-            watcher.seen.iter().filter_map(member).collect()
-        };
-        for conn in members {
-            self.shared.mark(&conn);
         }
     }
 }
@@ -205,22 +204,14 @@ impl Watch {
         if self.is_idle() { 0 } else { count(&self.watchers.lock(), number) }
     }
 
-    /// Tells all who watch the member what happened on its wire.
-    pub(crate) fn tell(&self, number: u64, event: &Seen<'_>) {
-        let mut bytes = None;
-        for (_, watcher) in self.watchers.lock().iter().filter(|(_, w)| w.seen.contains(&number)) {
-            watcher.queue.push(bytes.get_or_insert_with(|| made(event)));
-        }
-    }
-
     /// A member is no more.
     fn forget(&self, number: u64, time_us: u64) {
+        let close = made(&Seen::Close { time_us, sid: number });
         for (_, watcher) in self.watchers.lock().iter_mut() {
             if watcher.seen.remove(&number) {
-                watcher.queue.push(&made(&Seen::Close { time_us, sid: number }));
+                watcher.queue.push(&close);
                 if watcher.whom == Whom::Member(number) {
-                    watcher.queue.waiting.lock().over = true;
-                    watcher.queue.bell.notify_one();
+                    watcher.queue.end();
                 }
             }
         }
@@ -238,49 +229,46 @@ fn made(event: &Seen<'_>) -> Bytes {
 }
 
 impl Shared {
-    /// A member is in these rooms now: whoever watches it from here on, or doesn't any more, is to know. `again`: who watched it
-    /// already is told anew who it is.
-    pub(crate) fn attend(&self, conn: &Arc<Conn>, rooms: &[Arc<Room>], again: bool) {
+    /// A member has come, or is in other rooms: who watches it from here on, or doesn't any more, is to know. `again`: who
+    /// watched it already is told anew who it is.
+    pub(crate) fn attend(&self, conn: &Arc<Conn>, again: bool) {
         if self.watch.is_idle() {
             return;
         }
-        let number = conn.number();
         let time_us = self.unix_us(self.now());
-        let name = self.hub.lock().member(number).map(|member| member.author(number).to_string());
-        let Some(name) = name else { return };
-        let names: Vec<String> = rooms
-            .iter()
-            .take(LIVE_ROOMS_OF_MEMBER)
-            .map(|room| room.name().as_str().to_owned())
-            .collect();
+        // Held until it is noted: nobody leaves, or becomes another, in between.
+        let hub = self.hub.lock();
+        let number = conn.number();
+        let Some(member) = hub.member(number).filter(|m| Arc::ptr_eq(&m.handle, conn)) else {
+            return;
+        };
+        let name = member.author(number).to_string();
         let address = conn.peer.to_string();
-        let event = Seen::Open {
+        let names = hub.rooms_of(number).map(|(_, name, _)| name.as_str().to_owned());
+        let open = made(&Seen::Open {
             time_us,
             sid: number,
             name: &name,
             transport: conn.transport().as_str(),
             address: &address,
-            rooms: &names,
+            rooms: &names.take(LIVE_ROOMS_OF_MEMBER).collect::<Vec<_>>(),
             at: conn.heard_bytes(),
-        };
-        for (_, watcher) in self.watch.watchers.lock().iter_mut() {
-            if !watcher.whom.is(number, rooms) {
-                watcher.seen.remove(&number);
-            } else if watcher.seen.insert(number) || again {
-                watcher.queue.push(&made(&event));
+        });
+        let mut watchers = self.watch.watchers.lock();
+        for (_, watcher) in watchers.iter_mut() {
+            if watcher.whom.is(number, hub.rooms_of(number).map(|(id, ..)| id)) {
+                if watcher.seen.insert(number) || again {
+                    watcher.queue.push(&open);
+                }
+            } else if watcher.seen.remove(&number) {
+                // It is in the room no longer.
+                watcher.queue.push(&made(&Seen::Close { time_us, sid: number }));
             }
         }
-        self.mark(conn);
-    }
-
-    /// Its reader and its pump learn whether a member is watched.
-    fn mark(&self, conn: &Arc<Conn>) {
-        let changed = {
-            // Held until it is noted: of two that look at the same moment, the later must be the one that is right.
-            let watchers = self.watch.watchers.lock();
-            let watched = count(&watchers, conn.number()) > 0;
-            conn.set_watched(watched) != watched
-        };
+        let watched = count(&watchers, number) > 0;
+        let changed = conn.set_watched(watched) != watched;
+        drop(watchers);
+        drop(hub);
         if changed {
             self.posts.to(conn, Mail::Watched(Arc::clone(conn)));
         }
@@ -301,9 +289,21 @@ impl Shared {
     }
 
     /// What happened on the wire of a member that is watched: `event` is given the time and the member's number.
-    pub(crate) fn saw<'a>(&self, conn: &Conn, event: impl FnOnce(u64, u64) -> Seen<'a>) {
+    pub(crate) fn saw<'a>(&self, conn: &Arc<Conn>, event: impl FnOnce(u64, u64) -> Seen<'a>) {
         let number = conn.number();
-        self.watch.tell(number, &event(self.unix_us(self.now()), number));
+        let event = made(&event(self.unix_us(self.now()), number));
+        let watchers = self.watch.watchers.lock();
+        let mut told = false;
+        for (_, watcher) in watchers.iter().filter(|(_, w)| w.seen.contains(&number)) {
+            watcher.queue.push(&event);
+            told = true;
+        }
+        // Who watched it has gone. Looked at and noted under one lock, so that nobody who begins is missed.
+        let over = !told && conn.set_watched(false);
+        drop(watchers);
+        if over {
+            self.posts.to(conn, Mail::Watched(Arc::clone(conn)));
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What happens on the wire of a member that is watched, told where it happens: by its reader, and by its pump.
 
+use std::{io, sync::Arc};
+
 use trappe_core::{
     encode::escape::{Looks, looks_like},
     framing::{End, Frame},
     limits::WATCH_BODY_BYTES,
     room::{listener::Views, view::View},
-    watch::{Reads, Seen, mask},
+    watch::{Reads, Seen, Spoken, mask},
 };
 
 use super::{Shared, conn::Conn, pump::Slot, shard::Shards};
@@ -13,7 +15,7 @@ use super::{Shared, conn::Conn, pump::Slot, shard::Shards};
 /// Follows a read of `len` bytes, if somebody watches. `before`: so many bytes had been heard.
 pub(super) fn read(
     shared: &Shared,
-    conn: &Conn,
+    conn: &Arc<Conn>,
     reads: &mut Option<Box<Reads>>,
     before: u64,
     len: usize,
@@ -26,17 +28,19 @@ pub(super) fn read(
     shared.saw(conn, |time_us, sid| Seen::Read { time_us, sid, at, len });
 }
 
-/// What the framing made of bytes: `used` are those since the frame before. `json`: the member speaks JSON.
+/// What the framing made of bytes: `used` are those since the frame before. `spoken`: how the member speaks.
 pub(super) fn frame(
     shared: &Shared,
-    conn: &Conn,
+    conn: &Arc<Conn>,
     reads: &mut Reads,
     used: &[u8],
     frame: &Frame<'_>,
-    json: bool,
+    spoken: Spoken,
 ) {
     let why = match *frame {
-        Frame::Message { body, end } => return message(shared, conn, reads, used, body, end, json),
+        Frame::Message { body, end } => {
+            return message(shared, conn, reads, used, body, end, spoken);
+        }
         Frame::TooLong => "too-long",
         Frame::Unfinished { .. } => "unfinished",
     };
@@ -47,15 +51,15 @@ pub(super) fn frame(
 /// A message, in all that others may see of it.
 pub(super) fn message(
     shared: &Shared,
-    conn: &Conn,
+    conn: &Arc<Conn>,
     reads: &mut Reads,
     used: &[u8],
     body: &[u8],
     end: End,
-    json: bool,
+    spoken: Spoken,
 ) {
     let span = &reads.message(used, body.len(), end);
-    let (size, (shown, masked)) = (body.len(), mask(body, json));
+    let (size, (shown, masked)) = (body.len(), mask(body, spoken));
     let decoding = match looks_like(body) {
         Looks::Utf8 if str::from_utf8(body).is_ok() => "utf-8",
         Looks::Utf8 => "damaged",
@@ -83,17 +87,20 @@ fn beginning(body: &[u8]) -> &[u8] {
     &body[..end]
 }
 
-/// One write to a member: `from` is where its cursor in a room stood before, if it was a room's records; `written`, what
-/// the kernel took, none if it would have blocked.
+/// One write to a member: `from` is where its cursor in a room stood before, if it was a room's records.
 pub(super) fn write(
     shared: &Shared,
     shards: &Shards,
     slot: &mut Slot,
     from: Option<(u32, u64)>,
-    written: Option<usize>,
+    written: &io::Result<usize>,
 ) {
-    let blocked = written.is_none() || !slot.listener.half().is_empty();
-    let len = written.unwrap_or(0);
+    let (len, blocked) = match written {
+        Ok(len) => (*len, !slot.listener.half().is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, true),
+        // The peer is gone, which is told otherwise.
+        Err(_) => return,
+    };
     if len == 0 && !blocked {
         // What was ahead was the member's own.
         return;

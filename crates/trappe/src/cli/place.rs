@@ -1,8 +1,8 @@
-//! Where the client connects to: a hub's host and port, or its Unix socket; and why it couldn't.
+//! Where a command connects to: a hub's host and port, or its Unix socket; and why it couldn't.
 
 use std::{
     ffi::OsStr,
-    io,
+    fmt, io,
     net::TcpStream,
     path::{Path, PathBuf},
     time::Instant,
@@ -10,11 +10,12 @@ use std::{
 
 use clap::{
     Command,
+    builder::{OsStringValueParser, TypedValueParser},
     error::{Error as ClapError, ErrorKind as Clap},
 };
 use trappe_core::{command::Lang, words::say};
 
-use super::{super::out, ClientArgs};
+use super::out;
 use crate::{
     client::{
         Address, ConnectError, Connected, Target,
@@ -38,7 +39,7 @@ pub(super) enum Typed {
 
 impl Typed {
     /// Reads it; a path may be of any bytes.
-    pub(super) fn parse(typed: &OsStr) -> Result<Typed, String> {
+    fn parse(typed: &OsStr) -> Result<Typed, String> {
         match unix_path(typed) {
             Some(path) if path.as_os_str().is_empty() => {
                 Err("the path of a socket is missing: such as unix:/run/trappe.sock".to_owned())
@@ -52,6 +53,11 @@ impl Typed {
             }
         }
     }
+}
+
+/// Reads what is typed for a hub. The path of a socket may be of any bytes: text won't do.
+pub(super) fn typed() -> impl TypedValueParser<Value = Typed> {
+    OsStringValueParser::new().try_map(|typed| Typed::parse(&typed))
 }
 
 /// What is meant by it.
@@ -72,20 +78,24 @@ pub(super) enum Failure<'a> {
 }
 
 impl Place {
-    /// All that the command line says about it, together.
-    pub(super) fn of(args: &ClientArgs) -> Result<Place, ClapError> {
-        let conflict = |why| {
-            Err(ClapError::raw(Clap::ArgumentConflict, why).with_cmd(&Command::new("client")))
-        };
-        let typed = match (&args.target, &args.host) {
-            (Some(Typed::Socket(_)), _) if args.port.is_some() => {
+    /// All that the command line says about it, together: to the `command` that is named in what is wrong with it.
+    pub(super) fn of(
+        command: &'static str,
+        target: Option<&Typed>,
+        host: Option<&Target>,
+        port: Option<u16>,
+    ) -> Result<Place, ClapError> {
+        let conflict =
+            |why| Err(ClapError::raw(Clap::ArgumentConflict, why).with_cmd(&Command::new(command)));
+        let typed = match (target, host) {
+            (Some(Typed::Socket(_)), _) if port.is_some() => {
                 return conflict("a socket has no port: unix:PATH and --port exclude each other\n");
             }
             (Some(Typed::Socket(path)), _) => return Ok(Place::Socket(path.clone())),
             (Some(Typed::Host(target)), _) | (None, Some(target)) => Some(target),
             (None, None) => None,
         };
-        let port = match (typed.and_then(|target| target.port), args.port) {
+        let port = match (typed.and_then(|target| target.port), port) {
             (Some(_), Some(_)) => {
                 return conflict("the port is given twice: after the host, and with --port\n");
             }
@@ -106,6 +116,16 @@ impl Place {
                 let stream = unix::connect(path).map_err(|error| Failure::Socket(path, error))?;
                 Ok(Connected { stream, took: began.elapsed() })
             }
+        }
+    }
+}
+
+/// As it is typed: `localhost:5566`, `unix:/run/trappe.sock`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Hub(address) => address.fmt(f),
+            Place::Socket(path) => write!(f, "unix:{}", shown(path)),
         }
     }
 }
