@@ -8,6 +8,7 @@
 mod autobahn;
 mod bench;
 mod cargo_test;
+mod npm;
 mod packages;
 mod run;
 mod tally;
@@ -26,7 +27,8 @@ const HELP: &str = "\
 
 Commands
   test [--no-install]   runs it all and closes with `N passed, N failed`; installs the Debian packages
-                        that the end-to-end tests need when it may (root, or sudo without a password)
+                        that the end-to-end tests need when it may (root, or sudo without a password),
+                        and npm's into target/tools
   ci                    the same with CI=true: a missing tool is a failure, not a skip
   tidy                  file lengths, module docs, sleeps in tests, unused limits, … (CONTRIBUTING.md)
   autobahn [--quick]    the WebSocket cases of the Autobahn suite (python3 with venv, pip); --quick without

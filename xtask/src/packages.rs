@@ -36,6 +36,9 @@ const TOOLS: &[Tool] = &[
     Tool { command: "curl", package: "curl", comes: Comes::Installed },
     Tool { command: "ip", package: "iproute2", comes: Comes::Installed },
     Tool { command: "chromium", package: "chromium", comes: Comes::Installed },
+    Tool { command: "node", package: "nodejs", comes: Comes::Installed },
+    // Debian's comes apart from its node; other makers' have it inside.
+    Tool { command: "npm", package: "npm", comes: Comes::Installed },
     Tool { command: "promtool", package: "prometheus", comes: Comes::TakenOut },
 ];
 

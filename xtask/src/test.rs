@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{autobahn, cargo_test, packages, run, tidy};
+use crate::{autobahn, cargo_test, npm, packages, run, tidy};
 
 /// What was typed after `test`.
 pub(crate) struct Options {
@@ -70,6 +70,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
         };
         Ok(Done { tally, words: packages.words })
     });
+    step("npm", &|| {
+        Ok(match npm::ensure(workspace, options.install)? {
+            npm::Verdict::Ready => Done { tally: Tally::one(true), words: String::new() },
+            npm::Verdict::Absent(why) => absent("the page's tests", why, options),
+        })
+    });
     step("fmt", &|| plain(&mut cargo(&["fmt", "--all", "--check", "--", "--color=never"])));
     step("clippy", &|| {
         plain(&mut cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]))
@@ -98,13 +104,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
         let quick = autobahn::Options { quick: true };
         Ok(match autobahn::check(workspace, quick)? {
             autobahn::Verdict::Ran { ok, words } => Done { tally: Tally::one(ok), words },
-            autobahn::Verdict::Absent(why) if options.ci => {
-                Done { tally: Tally::one(false), words: why }
-            }
-            autobahn::Verdict::Absent(why) => {
-                let words = format!("skipped autobahn: {why}");
-                Done { tally: Tally::skipped(1), words }
-            }
+            autobahn::Verdict::Absent(why) => absent("autobahn", why, options),
         })
     });
     step("tidy", &|| {
@@ -115,6 +115,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
     println!("in {:.0} s", begun.elapsed().as_secs_f64());
     println!("{total}");
     total.failed == 0
+}
+
+/// A step for which something can't be had: skipped, but in CI a failure.
+fn absent(what: &str, why: String, options: &Options) -> Done {
+    if options.ci {
+        return Done { tally: Tally::one(false), words: why };
+    }
+    Done { tally: Tally::skipped(1), words: format!("skipped {what}: {why}") }
 }
 
 /// A step that passes or fails as one.

@@ -4,7 +4,7 @@ use super::Finding;
 use super::source::{Source, has_word};
 
 /// The most lines that a file may have; 200 is the aim, 400 the time to think.
-const LINES_MAX: usize = 600;
+pub(super) const LINES_MAX: usize = 600;
 
 /// A file over [`LINES_MAX`].
 pub(super) fn too_long(source: &Source, findings: &mut Vec<Finding>) {

@@ -1,4 +1,4 @@
-//! The rules about files that aren't Rust: manifests, documents, scripts.
+//! The rules about manifests and documents, and about what no text file may hold.
 
 use std::collections::BTreeMap;
 
@@ -81,28 +81,6 @@ pub(super) fn machine_paths(files: &[TextFile]) -> Vec<Finding> {
             });
             if own {
                 findings.push(Finding::at(&file.path, index + 1, "a path of one machine"));
-            }
-        }
-    }
-    findings
-}
-
-/// A Python or shell file of the tests that sleeps.
-pub(super) fn sleeping_scripts(files: &[TextFile]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for file in files {
-        let script = has_extension(file, "py") || has_extension(file, "sh");
-        if !script || !(file.path.contains("tests/") || file.path.starts_with("testdata/")) {
-            continue;
-        }
-        for (index, line) in file.text.lines().enumerate() {
-            let code = line.split('#').next().unwrap_or(line);
-            if super::source::has_word(code, "sleep") {
-                findings.push(Finding::at(
-                    &file.path,
-                    index + 1,
-                    "a sleep in a test: wait for readiness",
-                ));
             }
         }
     }
@@ -216,14 +194,5 @@ mod tests {
             ("c.md", &format!("see https://x.example{home}bob, ..{work}x and $HOME{work}x")),
         ]);
         assert_eq!(places(&machine_paths(&planted)), [("a.md", 1), ("b.toml", 1)]);
-    }
-
-    #[test]
-    fn a_script_of_the_tests_that_sleeps_is_found() {
-        let planted = files(&[
-            ("crates/trappe/tests/it/a.py", "import time\ntime.sleep(1)\n# sleep"),
-            ("examples/a.py", "time.sleep(1)"),
-        ]);
-        assert_eq!(places(&sleeping_scripts(&planted)), [("crates/trappe/tests/it/a.py", 2)]);
     }
 }

@@ -3,6 +3,7 @@
 mod core;
 mod lines;
 mod manifests;
+mod scripts;
 mod source;
 
 use std::fmt;
@@ -93,7 +94,9 @@ fn check_files(files: &[TextFile]) -> Vec<(&'static str, Vec<Finding>)> {
             (*name, findings)
         })
         .collect();
-    results.push(("no sleep in a script of a test", manifests::sleeping_scripts(files)));
+    results.push(("no script over 600 lines, none wider than 120", scripts::too_large(files)));
+    results.push(("a comment at the beginning of each script", scripts::unexplained(files)));
+    results.push(("no sleep in a script of a test", scripts::sleeping(files)));
     results.push(("no version written twice", manifests::versions(files)));
     results.push(("no path of a developer's machine", manifests::machine_paths(files)));
     results.push(("each public item of the core is used", core::unused(&sources)));

@@ -5,7 +5,7 @@ use crate::process::Process;
 use crate::tools::python;
 
 /// Runs the command of its arguments on a terminal: what is written to it is typed, what the terminal shows is printed; ends with its exit code.
-const TERMINAL: &str = r"
+pub(crate) const TERMINAL: &str = r"
 import os, pty, sys, threading
 pid, terminal = pty.fork()
 if pid == 0:

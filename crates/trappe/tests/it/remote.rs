@@ -101,3 +101,34 @@ fn where_there_is_no_ipv6_ipv4_alone_is_bound() {
     local.write("bonjour\n");
     hub.wait_console(|line| line == "<client-1> bonjour");
 }
+
+#[test]
+fn with_open_too_only_this_machine_may_watch() {
+    let Some(hub) = hub_in_a_namespace(&["--open"]) else { return };
+    for path in ["/live", "/tap"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\n\r\n");
+        let Some(mut remote) = netcat_inside(&hub, ADDRESS) else { return };
+        remote.write(&request);
+        remote.out.line(|line| line.starts_with("HTTP/1.1 403 "));
+        remote.out.line(|line| line.contains("\"code\":\"local-only\""));
+        let Some(mut local) = netcat_inside(&hub, "127.0.0.1") else { return };
+        local.write(&request);
+        local.out.line(|line| line.starts_with("HTTP/1.1 200 "));
+    }
+    let tap = |address: &str| {
+        let mut command = Command::new("nsenter");
+        let (id, port) = (hub.id().to_string(), hub.port().to_string());
+        command.args(["--target", &id, "--net", TRAPPE, "tap", "--host", address, "--port", &port]);
+        Process::spawn(command.env_remove("TRAPPE_LANG"))
+    };
+    let ended = tap(ADDRESS).end();
+    assert_eq!((ended.code, &*ended.out), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.starts_with("local-only "), "{ended:?}");
+    let Some(mut member) = netcat_inside(&hub, ADDRESS) else { return };
+    member.write("bonjour\n");
+    hub.wait_console(|line| line.ends_with("> bonjour"));
+    let allowed = tap("127.0.0.1");
+    allowed.out.line(|line| line.contains(&format!(" : tcp {ADDRESS}:")));
+    member.write("d'ailleurs\n");
+    allowed.out.line(|line| line.ends_with("  d'ailleurs"));
+}

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 /// Where `name` lies on the search path. Without it the test that asks is skipped, and says so; in CI that is a failure.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    let found = find(name);
+    needed(name, find(name))
+}
+
+/// What was found of something that a test needs: as for [`tool`], without it the test is skipped.
+pub(crate) fn needed(name: &str, found: Option<PathBuf>) -> Option<PathBuf> {
     if found.is_none() {
         assert!(
             env::var_os("CI").is_none(),

@@ -1,0 +1,99 @@
+//! The page that the hub serves, in a real Chromium: each test runs one scenario of `tests/page/` with node.
+//!
+//! A scenario starts its own hub and browser and ends them; it needs what `cargo xtask test` installs into `target/tools`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::hub::TRAPPE;
+use crate::process::Process;
+use crate::tools::{needed, netcat, tool};
+
+/// A scenario gives up by itself after 80 s, and then ends what it started.
+const SCENARIO_MAX: Duration = Duration::from_secs(90);
+
+/// What the npm packages must have been installed from.
+const LOCK: &str = include_str!("../page/package-lock.json");
+
+/// The npm packages of exactly this lock file, if they are installed.
+fn node_modules(target: &Path) -> Option<PathBuf> {
+    let folder = target.join("tools/node_modules");
+    let from = fs::read_to_string(folder.join("package-lock.json"));
+    from.is_ok_and(|lock| lock == LOCK).then_some(folder)
+}
+
+/// Runs `node` with `arguments` in the folder of the scenarios; fails with all that it printed.
+#[track_caller]
+fn node(name: &str, arguments: &[&str]) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = here.join("../../target");
+    let Some(node) = tool("node") else { return };
+    let Some(_chromium) = tool("chromium") else { return };
+    let Some(_netcat) = netcat() else { return };
+    let packages = node_modules(&target);
+    let Some(packages) = needed("the npm packages: cargo xtask test", packages) else { return };
+
+    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page").join(name);
+    fs::create_dir_all(&own).expect("the tests may write below target");
+    let mut command = Command::new(node);
+    command
+        .args(arguments)
+        .current_dir(here.join("tests/page"))
+        .env("TRAPPE", TRAPPE)
+        .env("NODE_MODULES", packages)
+        .env("SCREENSHOTS", target.join("screenshots"))
+        .env("TMPDIR", &own);
+    let mut process = Process::spawn(&mut command);
+    let ended = process.ended_within(SCENARIO_MAX);
+    // A helper of the browser may write a moment longer; what is left is in a folder of the tests' own.
+    drop(fs::remove_dir_all(&own));
+    assert_eq!(ended.code, Some(0), "\n{}{}", ended.out, ended.err);
+}
+
+/// Runs one scenario.
+#[track_caller]
+fn scenario(name: &str) {
+    node(name, &[&format!("{name}.mjs")]);
+}
+
+#[test]
+fn a_complaint_of_a_page_fails_its_scenario() {
+    scenario("complaints");
+}
+
+#[test]
+fn a_page_of_the_hubs_own_talks_with_netcat() {
+    scenario("doors");
+}
+
+#[test]
+fn two_pages_and_netcat_talk_in_rooms_and_alone() {
+    scenario("talk");
+}
+
+#[test]
+fn a_page_outlives_the_hub_and_says_what_it_is_waiting_for() {
+    scenario("restart");
+}
+
+#[test]
+fn a_page_that_lost_its_connection_resumes_without_loss_or_repeat() {
+    scenario("resume");
+}
+
+#[test]
+fn names_and_messages_full_of_markup_stay_text() {
+    scenario("markup");
+}
+
+#[test]
+fn axe_finds_nothing_in_any_state_of_the_page() {
+    scenario("access");
+}
+
+#[test]
+fn the_page_is_light_and_nothing_of_it_is_inline_or_from_elsewhere() {
+    scenario("weight");
+}
