@@ -97,3 +97,33 @@ fn axe_finds_nothing_in_any_state_of_the_page() {
 fn the_page_is_light_and_nothing_of_it_is_inline_or_from_elsewhere() {
     scenario("weight");
 }
+
+#[test]
+fn everything_is_done_by_the_keyboard_alone() {
+    scenario("keys");
+}
+
+#[test]
+fn the_live_hub_moves_and_the_wire_shows_cuts_and_ends() {
+    scenario("live");
+}
+
+#[test]
+fn a_page_that_nobody_sees_stops_the_live_stream() {
+    scenario("hidden");
+}
+
+#[test]
+fn where_there_is_no_live_view_the_page_says_why() {
+    scenario("refused");
+}
+
+#[test]
+fn two_thousand_members_and_a_flood_of_messages_harm_nothing() {
+    scenario("crowd");
+}
+
+#[test]
+fn the_pages_modules_keep_their_laws_without_a_browser() {
+    node("logic", &["--test", "logic.test.mjs"]);
+}

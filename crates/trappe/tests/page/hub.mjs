@@ -54,10 +54,12 @@ export class Hub {
     this.#child = spawn(TRAPPE, words, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.console = new Lines(this.#child.stdout);
     this.log = new Lines(this.#child.stderr);
+    // What it says of its end comes on the other one, perhaps later.
+    this.log.on("changed", () => this.console.emit("changed"));
     const told = () => {
       // The first line is the sentence, the second says where.
       const digits = /:(\d+)\D*$/.exec(this.console.all[1] ?? "");
-      if (!digits && this.console.ended) {
+      if (!digits && this.console.ended && this.log.ended) {
         throw new Wrong(`the hub ended: ${this.log.all.join(" ")}`);
       }
       return digits ? Number(digits[1]) : undefined;

@@ -4,7 +4,7 @@ import { check, scenario } from "./harness.mjs";
 import { connected, live, openWire } from "./chat.mjs";
 
 await scenario("live", async (stage) => {
-  const hub = await stage.hub("--lag", "256KiB,8MiB");
+  const hub = await stage.hub("--lag", "1MiB,64MiB");
   const page = await stage.open(hub);
   await connected(page);
   const panel = live(page);
@@ -49,10 +49,10 @@ await scenario("live", async (stage) => {
   nc.send("/nick fil\n");
   await nc.line("fil");
   const wire = await openWire(page, "fil");
-  await wire.getByText(/déjà envoyé/).waitFor();
+  await wire.getByText(/déjà envoyés/).waitFor();
   nc.send("une ");
   // The hub has read the first part before the second is written: the page tells of it.
-  await wire.getByText(/rien n'a encore fini ce message/).waitFor();
+  await wire.getByText(/octets lus que rien n'a encore finis/).waitFor();
   nc.send("ligne é\n");
   const last = wire.getByRole("article").last();
   await wire.getByText("Un \\n l'a fini.").waitFor();
@@ -69,12 +69,10 @@ await scenario("live", async (stage) => {
 
   const quiet = await stage.connect(hub);
   quiet.send("premier");
-  await alice.line("premier");
-  const [, number] = /(client-\d+)> premier/.exec(alice.heard.all.findLast?.((it) => it.includes("premier")) ??
-    [...alice.heard.all].reverse().find((it) => it.includes("premier")));
+  const [, number] = /<(client-\d+)>/.exec(await alice.line("premier"));
   await grid.getByRole("gridcell", { name: number }).waitFor();
   const other = await openWire(page, number);
-  await other.getByText(/déjà envoyé/).waitFor();
+  await other.getByText(/déjà envoyés/).waitFor();
   quiet.send("sans fin");
   await other.getByText(/Un silence l'a fini/).waitFor();
 });

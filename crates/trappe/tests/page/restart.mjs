@@ -1,4 +1,4 @@
-// The hub is killed and started again: the page says so, comes back by itself, and talk goes on. Nothing is lost unsaid.
+// The hub is killed and started again: the page says so, comes back by itself, and talk goes on.
 
 import { check, scenario } from "./harness.mjs";
 import { composer, connected, hears, log, message, say, takeName } from "./chat.mjs";

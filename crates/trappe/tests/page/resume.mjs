@@ -1,4 +1,4 @@
-// The connection alone is lost: the page resumes its session, and every message is there once, those said meanwhile too.
+// The connection alone is lost: the page resumes its session, and every message is there once.
 
 import { same, scenario } from "./harness.mjs";
 import { connected, hears, log, say, takeName } from "./chat.mjs";
