@@ -1,4 +1,5 @@
-// Two thousand members, and a thousand messages a second: the page stays quick, its document small, and it says what it passed over.
+// Two thousand members, and a thousand messages a second: the page stays quick, its document small, and it
+// says what it passed over.
 
 import { check, scenario } from "./harness.mjs";
 import { composer, connected, live, log, say } from "./chat.mjs";

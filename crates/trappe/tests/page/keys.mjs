@@ -1,4 +1,5 @@
-// Everything by the keyboard alone: to write, to be called otherwise, to go to a room, to see a member's wire and come back.
+// Everything by the keyboard alone: to write, to be called otherwise, to go to a room, to see a member's wire
+// and come back.
 
 import { Wrong, check, scenario } from "./harness.mjs";
 import { composer, connected, hears, live, wire } from "./chat.mjs";

@@ -1,4 +1,5 @@
-// The live hub: members by transport, charts that move, who is slow; and the wire: where reads were cut, why messages ended.
+// The live hub: members by transport, charts that move, who is slow; and the wire: where reads were cut, why
+// messages ended.
 
 import { check, scenario } from "./harness.mjs";
 import { connected, live, openWire } from "./chat.mjs";
