@@ -185,8 +185,8 @@ export class Chat {
 	#history(it) {
 		if (it.loaded) return;
 		it.asking = true;
-		const done = () => Object.assign(it, { asking: false, loaded: true, v: it.v + 1 });
-		this.#ask({ op: "history", room: it.name, n: HISTORY }, done, done);
+		const done = (loaded) => Object.assign(it, { asking: false, loaded, v: it.v + 1 });
+		this.#ask({ op: "history", room: it.name, n: HISTORY }, () => done(true), () => done(false));
 	}
 
 	#wrong({ code, text }, it = this.active) {

@@ -20,6 +20,23 @@ const { Wire, characters, dump } = await web("wire.js");
 const { Meters, pick } = await web("meters.js");
 const { Mark, backoff } = await web("hub.js");
 
+/** A connection that a test plays the hub of. */
+class Socket {
+  sent = [];
+  constructor() {
+    Socket.last = this;
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close() {}
+  hear(event) {
+    this.onmessage({ data: JSON.stringify(event) });
+  }
+}
+globalThis.WebSocket = Socket;
+const { Chat } = await web("chat.js");
+
 const bytesOf = (text) => new TextEncoder().encode(text);
 
 test("any cut of the bytes gives the same bytes and characters, and each cut one part more", () => {
@@ -110,4 +127,21 @@ test("members are sorted as people count: 9 before 10", () => {
   meters.add({ ts: "2026-11-26T09:00:00Z", up_s: 1, member_list: [one(1, "m10"), one(2, "m9")], room_list: [] });
   assert.deepEqual(pick(meters.members, "", "sort", false).map(({ name }) => name), ["m9", "m10"]);
   assert.deepEqual(pick(meters.members, "M1", "sort", false).map(({ name }) => name), ["m10"]);
+});
+
+test("a hub that takes a late page to the lobby by itself is asked for what was said there", async () => {
+  const chat = new Chat({ url: "ws://hub", saved: null, name: "", room: "", changed() {}, named() {} });
+  chat.hub.connect();
+  const socket = Socket.last;
+  const me = { session: "s", sid: 1, name: "client-1" };
+  // The hub has waited 200 ms for whose session it is; the page's own hello is only under way.
+  socket.onopen();
+  socket.hear({ ev: "hello", ...me, rooms: [] });
+  socket.hear({ ev: "join", room: "lobby", from: "client-1", sid: 1, pos: "aaaaaaaaaa@5", members: 1, own: true });
+  // What the page asked on that is refused before the answer comes.
+  await new Promise(setImmediate);
+  const { id } = socket.sent.find(({ op }) => op === "hello");
+  socket.hear({ ev: "hello", ...me, rooms: [{ room: "lobby", pos: "aaaaaaaaaa@5" }], id });
+  assert.ok(socket.sent.some(({ op, room }) => op === "history" && room === "lobby"), JSON.stringify(socket.sent));
+  chat.hub.close();
 });

@@ -135,7 +135,7 @@ pub(crate) fn html(place: &Place<'_>) -> String {
     let mut text = format!(
         "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}</p>\n",
+         <title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{}</p>\n",
         place.lang.as_str(),
         escaped(&filling.say("connect-each")),
         title = escaped(&filling.title()),
@@ -152,7 +152,7 @@ pub(crate) fn html(place: &Place<'_>) -> String {
         )
         .expect("a String takes it");
     }
-    text + "</body>\n</html>\n"
+    text + "</main>\n</body>\n</html>\n"
 }
 
 /// What the templates are filled with.
