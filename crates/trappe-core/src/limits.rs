@@ -229,6 +229,8 @@ pub const WATCH_BYTES: usize = 256 << 10;
 pub const WATCH_BODY_BYTES: usize = 4 << 10;
 /// The ends of reads that are remembered for one message.
 pub const WATCH_CUTS: usize = 256;
+/// For so long events of a wire are gathered before they are sent.
+pub const WATCH_GATHERED: Duration = Duration::from_millis(10);
 /// Who watches and takes nothing for this long is no longer told.
 pub const WATCH_STALLED: Duration = Duration::from_secs(30);
 /// Members that are attended to in one go, when somebody begins to watch; then others have their turn.

@@ -141,18 +141,8 @@ fn named_rust(line: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::planted::{files, places};
     use super::*;
-
-    fn files(planted: &[(&str, &str)]) -> Vec<TextFile> {
-        planted
-            .iter()
-            .map(|(path, text)| TextFile { path: (*path).into(), text: (*text).into() })
-            .collect()
-    }
-
-    fn places(findings: &[Finding]) -> Vec<(&str, usize)> {
-        findings.iter().map(|finding| (finding.path.as_str(), finding.line)).collect()
-    }
 
     #[test]
     fn a_version_that_stands_in_two_places_is_found() {

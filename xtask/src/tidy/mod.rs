@@ -3,6 +3,8 @@
 mod core;
 mod lines;
 mod manifests;
+#[cfg(test)]
+mod planted;
 mod scripts;
 mod source;
 

@@ -108,18 +108,8 @@ fn extension(file: &TextFile) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::planted::{files, places};
     use super::*;
-
-    fn files(planted: &[(&str, &str)]) -> Vec<TextFile> {
-        planted
-            .iter()
-            .map(|(path, text)| TextFile { path: (*path).into(), text: (*text).into() })
-            .collect()
-    }
-
-    fn places(findings: &[Finding]) -> Vec<(&str, usize)> {
-        findings.iter().map(|finding| (finding.path.as_str(), finding.line)).collect()
-    }
 
     #[test]
     fn a_script_too_long_or_too_wide_is_found_unless_it_is_vendored() {

@@ -55,7 +55,7 @@ pub(super) async fn answer(
     if !(if is_socket { shared.only.ws } else { shared.only.http }) {
         return error(403, "not-here");
     }
-    if route.is_private() && (!conn.peer.is_local() || guard::is_forwarded(head)) {
+    if route.is_private() && !is_here(conn, head) {
         return error(403, "local-only");
     }
     match route {
@@ -82,15 +82,18 @@ pub(super) async fn answer(
             let (status, word) = if stopping { (503, "stopping\n") } else { (200, "ok\n") };
             Answer::new(status, "text/plain; charset=utf-8", word)
         }
-        Route::Root if wants_html(head) => {
-            page::document(lang, conn.peer.is_local() && !guard::is_forwarded(head))
-        }
+        Route::Root if wants_html(head) => page::document(lang, is_here(conn, head)),
         Route::Root => clients(shared, head, lang, None),
         Route::Page(file) => page::file(head, file).unwrap_or_else(|| error(404, "not-found")),
         Route::Words(file) => page::words(head, file).unwrap_or_else(|| error(404, "not-found")),
         Route::Connect(file) => clients(shared, head, lang, file.as_deref()),
         Route::Hub => Answer::empty(204),
     }
+}
+
+/// Whether it is this machine that asks, and no proxy on it for somebody else.
+pub(super) fn is_here(conn: &Conn, head: &Head) -> bool {
+    conn.peer.is_local() && !guard::is_forwarded(head)
 }
 
 /// What may be asked; to a browser, from which pages.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use trappe_core::{
     command::Lang,
-    limits::{HEARTBEAT, LIVE_TICK, WATCH_ATTENDED, WATCH_STALLED},
+    limits::{HEARTBEAT, LIVE_TICK, WATCH_ATTENDED, WATCH_GATHERED, WATCH_STALLED},
     words::say,
 };
 
@@ -92,7 +92,7 @@ impl Live {
                 Next::Gone => false,
                 Next::Wire => {
                     // Events come in handfuls: each of them alone would be a write of its own.
-                    sleep_until(Instant::now() + TOGETHER).await;
+                    sleep_until(Instant::now() + WATCH_GATHERED).await;
                     self.tell(io).await
                 }
                 Next::Tick if self.hub => match shared.census().await {
@@ -114,9 +114,6 @@ impl Live {
         (out.is_empty() || send(io, out.into()).await) && !over
     }
 }
-
-/// For so long events are gathered before they are sent.
-const TOGETHER: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Waits until the peer has ended its stream, or the server stops.
 async fn gone(io: &mut Io) {

@@ -187,7 +187,7 @@ impl Task {
         if !self.shared.only.http {
             return Err((403, "not-here"));
         }
-        if !self.conn.peer.is_local() || guard::is_forwarded(head) {
+        if !api::is_here(&self.conn, head) {
             return Err((403, "local-only"));
         }
         // A page that may talk may not watch, nor take the places of those who do.

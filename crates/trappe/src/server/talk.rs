@@ -164,14 +164,9 @@ impl Talk {
             match &mut self.input {
                 Input::Stream(framer) => {
                     let Some(frame) = framer.next(now, &mut input) else { break };
-                    if let Some(reads) = &mut self.reads {
-                        let used = &told[..told.len() - input.len()];
-                        if !is_request(&self.voice, &frame) {
-                            let spoken = spoken(&self.voice, &frame);
-                            wire::frame(shared, conn, reads, used, &frame, spoken);
-                        }
-                        told = input;
-                    }
+                    let used = &told[..told.len() - input.len()];
+                    tell(&mut self.reads, shared, conn, &self.voice, used, &frame);
+                    told = input;
                     verdict = self.voice.frame(shared, conn, now, frame);
                     if verdict == Verdict::GoOn
                         && let Some(framing) = self.voice.session.framing_asked()
@@ -183,14 +178,10 @@ impl Talk {
                     let Some(incoming) = socket.frames.next(&mut input, &mut self.voice.out) else {
                         break;
                     };
-                    if let (Some(reads), Incoming::Message { body, text }) =
-                        (&mut self.reads, &incoming)
-                    {
+                    if let Incoming::Message { body, text } = &incoming {
                         let used = &told[..told.len() - input.len()];
-                        let end = if *text { End::Text } else { End::Binary };
-                        let frame = Frame::Message { body, end };
-                        let spoken = spoken(&self.voice, &frame);
-                        wire::frame(shared, conn, reads, used, &frame, spoken);
+                        let frame = ws_frame(body, *text);
+                        tell(&mut self.reads, shared, conn, &self.voice, used, &frame);
                         told = input;
                     }
                     verdict = incoming_frame(&mut self.voice, shared, conn, now, incoming);
@@ -270,12 +261,7 @@ impl Talk {
     ) -> Verdict {
         let Input::Stream(framer) = &mut self.input else { return Verdict::GoOn };
         while let Some(frame) = next(framer) {
-            if let Some(reads) = &mut self.reads
-                && !is_request(&self.voice, &frame)
-            {
-                let spoken = spoken(&self.voice, &frame);
-                wire::frame(shared, conn, reads, &[], &frame, spoken);
-            }
+            tell(&mut self.reads, shared, conn, &self.voice, &[], &frame);
             let verdict = self.voice.frame(shared, conn, now, frame);
             if verdict != Verdict::GoOn {
                 return verdict;
@@ -294,10 +280,8 @@ impl Talk {
         let verdict = match &mut self.input {
             Input::Stream(framer) => {
                 let bytes = framer.forget();
-                if let Some(reads) = &mut self.reads {
-                    let dropped = Frame::Unfinished { bytes };
-                    wire::frame(shared, conn, reads, &[], &dropped, Spoken::Speech);
-                }
+                let dropped = Frame::Unfinished { bytes };
+                tell(&mut self.reads, shared, conn, &self.voice, &[], &dropped);
                 self.voice.session.pool_full(bytes, &mut self.voice.out);
                 Verdict::GoOn
             }
@@ -351,6 +335,22 @@ impl Talk {
     }
 }
 
+/// Tells what the framing made of bytes, if somebody watches; `used` are those since the frame before.
+fn tell(
+    reads: &mut Option<Box<Reads>>,
+    shared: &Shared,
+    conn: &Arc<Conn>,
+    voice: &Voice,
+    used: &[u8],
+    frame: &Frame<'_>,
+) {
+    if let Some(reads) = reads
+        && !is_request(voice, frame)
+    {
+        wire::frame(shared, conn, reads, used, frame, spoken(voice, frame));
+    }
+}
+
 /// A first line that turns out to be a request of HTTP is nobody's message, and may hold what its sender keeps to itself.
 fn is_request(voice: &Voice, frame: &Frame<'_>) -> bool {
     voice.suspect && matches!(frame, Frame::Message { body, .. } if sniff::is_request(body))
@@ -368,6 +368,11 @@ fn spoken(voice: &Voice, frame: &Frame<'_>) -> Spoken {
     }
 }
 
+/// A WebSocket message as a frame like any other.
+fn ws_frame(body: &[u8], text: bool) -> Frame<'_> {
+    Frame::Message { body, end: if text { End::Text } else { End::Binary } }
+}
+
 /// One WebSocket message, or the end of them.
 fn incoming_frame(
     voice: &mut Voice,
@@ -379,10 +384,7 @@ fn incoming_frame(
     match incoming {
         // As an empty line: nobody has said anything.
         Incoming::Message { body, .. } if body.is_empty() => Verdict::GoOn,
-        Incoming::Message { body, text } => {
-            let end = if text { End::Text } else { End::Binary };
-            voice.frame(shared, conn, now, Frame::Message { body: &body, end })
-        }
+        Incoming::Message { body, text } => voice.frame(shared, conn, now, ws_frame(&body, text)),
         Incoming::Closed(farewell) => {
             voice.depart(shared, conn, None, farewell);
             Verdict::Quit

@@ -49,7 +49,7 @@ pub(super) fn frame(
 }
 
 /// A message, in all that others may see of it.
-pub(super) fn message(
+fn message(
     shared: &Shared,
     conn: &Arc<Conn>,
     reads: &mut Reads,
