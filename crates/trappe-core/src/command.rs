@@ -7,6 +7,7 @@ use memchr::memchr;
 
 use crate::framing::Framing;
 use crate::name::{NAME_BYTES_TYPED, Name, NameError};
+use crate::state_key::{StateKey, StateKeyError};
 
 mod read;
 mod values;
@@ -57,6 +58,19 @@ pub enum Request {
     History(usize),
     /// To be given everything after a position.
     Resume(At),
+    /// To give a key of the room's state a value.
+    Set {
+        /// Which.
+        key: StateKey,
+        /// The version of the value, if it has one: an older one never replaces a newer one of the same sender.
+        version: Option<u32>,
+        /// The value; an empty one takes the key away. A command's is UTF-8, an op's may be any bytes.
+        value: Box<[u8]>,
+    },
+    /// To be given the value of a key of the room's state; without one, to follow all of them.
+    Get(Option<StateKey>),
+    /// To be given a key with which datagrams are taken as the member's.
+    Udp,
     /// To be written to in this format.
     Format(Format),
     /// To be read by this framing.
@@ -126,6 +140,18 @@ pub enum Refusal {
         /// The argument.
         given: Box<str>,
     },
+    /// An argument that has to be a key of a room's state is none.
+    BadKey {
+        /// The argument, without its version.
+        given: Box<str>,
+        /// The rule that it breaks.
+        why: StateKeyError,
+    },
+    /// What follows a key's `#` is no version.
+    BadVersion {
+        /// It, without the `#`.
+        given: Box<str>,
+    },
     /// The arguments are not UTF-8 (speech may be any bytes, commands may not).
     NotUtf8 {
         /// [`CommandHelp::name`].
@@ -133,7 +159,7 @@ pub enum Refusal {
     },
     /// A part of the protocol that this version does not have yet.
     NotYet {
-        /// What was asked for, as it is typed: `/set`.
+        /// What was asked for, as it is typed: `/auth`.
         what: &'static str,
     },
 }
@@ -149,6 +175,8 @@ impl Refusal {
             Self::TooManyArguments { .. } => "too-many-arguments",
             Self::BadName { why, .. } => why.code(),
             Self::BadPosition { .. } => "bad-position",
+            Self::BadKey { why, .. } => why.code(),
+            Self::BadVersion { .. } => "bad-version",
             Self::NotUtf8 { .. } => "not-utf8",
             Self::NotYet { .. } => "not-yet",
         }
@@ -178,6 +206,9 @@ pub const COMMANDS: &[CommandHelp] = &[
     CommandHelp { name: "rooms", alias: Some("salons"), usage: "/rooms", read: read::rooms },
     CommandHelp { name: "history", alias: Some("historique"), usage: "/history [N]", read: read::history },
     CommandHelp { name: "resume", alias: Some("reprendre"), usage: "/resume POS", read: read::resume },
+    CommandHelp { name: "set", alias: None, usage: "/set KEY[#V] VALUE", read: read::set },
+    CommandHelp { name: "get", alias: None, usage: "/get [KEY]", read: read::get },
+    CommandHelp { name: "udp", alias: None, usage: "/udp", read: read::udp },
     CommandHelp { name: "format", alias: None, usage: "/format text|raw|json", read: read::format },
     CommandHelp { name: "framing", alias: None, usage: "/framing auto|line|chunk|len32|nul", read: read::framing },
     CommandHelp { name: "lang", alias: None, usage: "/lang fr|en", read: read::lang },
@@ -192,7 +223,7 @@ pub const COMMANDS: &[CommandHelp] = &[
 ];
 
 /// Commands of the protocol that this version knows, but does not have yet.
-const LATER: [&str; 3] = ["/set", "/get", "/auth"];
+const LATER: [&str; 1] = ["/auth"];
 
 /// Tells what a message is. Costs one comparison where it does not begin with a slash; never allocates for speech.
 #[must_use]
@@ -211,7 +242,8 @@ pub fn parse(message: &[u8]) -> Parsed<'_> {
 }
 
 /// The word and what follows its space, if the message has the form of a command.
-pub(crate) fn split_command(message: &[u8]) -> Option<(&str, &[u8])> {
+#[must_use]
+pub fn split_command(message: &[u8]) -> Option<(&str, &[u8])> {
     let after = message.strip_prefix(b"/")?;
     let end = after
         .iter()
@@ -220,7 +252,8 @@ pub(crate) fn split_command(message: &[u8]) -> Option<(&str, &[u8])> {
     let (word, rest) = after.split_at(end);
     let rest = if rest.is_empty() { rest } else { rest.strip_prefix(b" ")? };
     let is_command = word.first()?.is_ascii_alphabetic() && memchr(b'\n', rest).is_none();
-    is_command.then(|| (str::from_utf8(word).expect("only ASCII was let through"), rest))
+    // Only ASCII was let through.
+    str::from_utf8(word).ok().filter(|_| is_command).map(|word| (word, rest))
 }
 
 fn request(word: &str, rest: &[u8]) -> Result<Request, Refusal> {

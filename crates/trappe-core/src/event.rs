@@ -72,14 +72,17 @@ pub enum Event<'a> {
         /// What was said.
         body: &'a [u8],
     },
-    /// An op was carried out. Of a `send` it has room and position, of another op its name.
+    /// An op was carried out. Of a `send` it has room and number, of another op its name: of a `set` room and number
+    /// too, of a `get` that follows a room's state the room and how many values come after it.
     Ack {
-        /// Where the message was said.
+        /// Where the message was said, or whose state it is.
         room: Option<&'a str>,
-        /// What it is in the room's order.
-        position: Option<Position>,
+        /// What the message is in the room's order; of a `set`, what the change is in that of the state.
+        seq: Option<u64>,
         /// Which op.
         op: Option<&'static str>,
+        /// How many keys the state has.
+        count: Option<usize>,
         /// See the module.
         id: Option<u64>,
     },
@@ -109,7 +112,7 @@ pub enum Event<'a> {
         /// The last that is missing.
         to: Option<u64>,
         /// `slow`: the member read too slowly; `forgotten`: they are no longer kept; `epoch`: the position asked for
-        /// is of another life of the room.
+        /// is of another life of the room; `mtu`: it is longer than a datagram may be.
         cause: &'static str,
         /// The oldest message that is still kept: the first that comes after this gap.
         oldest: Option<Position>,
@@ -193,6 +196,37 @@ pub enum Event<'a> {
         /// See the module.
         id: Option<u64>,
     },
+    /// A value of a room's state: what was asked for, or the latest after a change.
+    State {
+        /// Which room.
+        room: &'a str,
+        /// Which change of this room's state it is, from 1: an event with a lower number is older. Messages are counted
+        /// apart.
+        seq: u64,
+        /// Which key.
+        key: &'a str,
+        /// Its version, if its sender gave it one.
+        version: Option<u32>,
+        /// Who set it.
+        from: &'a Author,
+        /// When, in microseconds since the beginning of 1970 (UTC).
+        time_us: u64,
+        /// The value; it is empty where the key was taken away.
+        body: &'a [u8],
+        /// See the module.
+        id: Option<u64>,
+    },
+    /// How datagrams are taken as the member's: the key to begin one with, or the address from which one came.
+    Udp {
+        /// What a datagram begins with, once. A secret.
+        key: Option<&'a str>,
+        /// For how many seconds the key is good.
+        seconds: Option<u64>,
+        /// The address whose datagrams are the member's from here on.
+        address: Option<&'a str>,
+        /// See the module.
+        id: Option<u64>,
+    },
     /// The answer to `ping`.
     Pong {
         /// Its text, given back.
@@ -233,7 +267,7 @@ pub enum Event<'a> {
     /// The last event of a connection.
     Bye {
         /// `quit`: the member wanted it; `shutdown`: the hub closes; `superseded`: another connection has taken the
-        /// session over; `slow`: it didn't read.
+        /// session over; `slow`: it didn't read; `silent`: it is a member by datagrams, and sent none for too long.
         reason: &'static str,
         /// A sentence for people.
         text: Option<&'a str>,

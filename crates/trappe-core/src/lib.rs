@@ -13,6 +13,7 @@ pub mod limits;
 
 pub mod message;
 pub mod name;
+pub mod state_key;
 
 pub mod framing;
 

@@ -171,6 +171,58 @@ pub const REFUSAL_NOTICE: Duration = Duration::from_mins(1);
 /// How many refused addresses are remembered for that.
 pub const REFUSED_ADDRESSES: usize = 1024;
 
+// ---- UDP (PROTOCOL §7) ----
+
+/// The longest datagram that is sent: no path of the Internet cuts it (RFC 9000 §14.1).
+pub const DATAGRAM_BYTES: usize = 1200;
+/// The longest datagram that can come: UDP's length field has 16 bits.
+pub const DATAGRAM_READ_BYTES: usize = 64 << 10;
+/// Datagrams that one call to the kernel brings.
+pub const DATAGRAMS_READ: usize = 32;
+/// Datagrams that are handed to the kernel by one call.
+pub const DATAGRAMS_SENT: usize = 64;
+/// Calls that bring datagrams before others have their turn.
+pub const DATAGRAM_READS: usize = 4;
+/// Records that a member by UDP may be behind when its turn comes; past it, it gets the newest.
+pub const DATAGRAMS_DUE: u64 = 256;
+/// Members by UDP, and addresses that speak for a member, at once …
+pub const UDP_SESSIONS: usize = 10_000;
+/// … and of one address.
+pub const UDP_SESSIONS_OF_ADDRESS: usize = 32;
+/// From whom no datagram has come for this long, is gone.
+pub const UDP_SILENCE: Duration = Duration::from_mins(1);
+/// A cookie is good in the epoch in which it was made, and in the next one.
+pub const COOKIE_EPOCH: Duration = Duration::from_secs(30);
+/// Cookies for one address in an epoch …
+pub const COOKIES_OF_ADDRESS: u32 = 64;
+/// … of which as many are counted; past it an address gets them uncounted, never more than three times what it sent.
+pub const COOKIE_ADDRESSES: usize = 10_000;
+/// One-time keys for datagrams that nobody has used yet …
+pub const UDP_KEYS: usize = 10_000;
+/// … and for how long each is good.
+pub const UDP_KEY_KEPT: Duration = Duration::from_mins(1);
+/// What datagrams said for a member may take until its reader takes it; past it they are dropped.
+pub const UDP_SAID_BYTES: usize = 128 << 10;
+
+// ---- shared state (PROTOCOL §6) ----
+
+/// Keys of one room's state …
+pub const STATE_KEYS: usize = 4096;
+/// … what they and their values take …
+pub const STATE_BYTES: usize = 1 << 20;
+/// … and what those of all rooms take.
+pub const STATE_TOTAL_BYTES: usize = 64 << 20;
+/// The longest key, in characters.
+pub const STATE_KEY_CHARS: usize = 64;
+/// What a value counts for beside its bytes.
+pub const STATE_VALUE_BYTES: usize = 200;
+/// Senders whose version of one key is remembered; the one that set it longest ago gives way.
+pub const STATE_SENDERS: usize = 64;
+/// How long changes of a room's state are gathered before they are written.
+pub const STATE_PACE: Duration = Duration::from_millis(4);
+/// State is made ready for a member in portions of this size.
+pub const STATE_PORTION_BYTES: usize = 32 << 10;
+
 // ---- WebSocket and HTTP (PROTOCOL §8) ----
 
 /// A WebSocket's buffer for the frames of one unfinished message, to begin with.

@@ -129,6 +129,14 @@ impl Name {
         Self(HTTP.into())
     }
 
+    /// The author of what comes from an address that is no member: the address itself, with its port. Its colon is in no name
+    /// that anybody can take.
+    #[must_use]
+    pub fn address(address: &str) -> Self {
+        debug_assert!(address.contains(':'), "an address and its port");
+        Self(address.into())
+    }
+
     /// The name as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -9,6 +9,7 @@
 use crate::{
     command::{At, Request, cut},
     name::{Name, NameError},
+    state_key::StateKeyError,
 };
 
 mod fields;
@@ -106,6 +107,10 @@ pub enum WhyBad {
         /// What was given.
         given: Box<str>,
     },
+    /// A field that has to be a key of a room's state is none.
+    BadKey(StateKeyError),
+    /// A number that is no version: negative, a fraction, or too great ([`Wanted::Version`]).
+    BadVersion,
 }
 
 impl WhyBad {
@@ -122,6 +127,8 @@ impl WhyBad {
             Self::BadField(_) => "bad-field",
             Self::BadName(why) => why.code(),
             Self::BadPosition { .. } => "bad-position",
+            Self::BadKey(why) => why.code(),
+            Self::BadVersion => "bad-version",
         }
     }
 }
@@ -148,6 +155,8 @@ pub enum Wanted {
     Count,
     /// A position: a string or a number.
     Position,
+    /// A whole number from 0 up, below 2^32.
+    Version,
     /// A list of at most [`ROOMS_OF_MEMBER`](crate::limits::ROOMS_OF_MEMBER) objects, each with a room.
     Rooms,
     /// A format's word.
@@ -170,6 +179,7 @@ impl Wanted {
             Self::Number => "number",
             Self::Count => "count",
             Self::Position => "position",
+            Self::Version => "version",
             Self::Rooms => "rooms",
             Self::Format => "format",
             Self::Lang => "lang",
@@ -183,7 +193,7 @@ type Wrong = (Option<&'static str>, WhyBad);
 type Read = fn(&mut Fields<'_>) -> Result<What, Wrong>;
 
 /// Every op: its word, and how its fields are read. The order is the protocol's.
-const OPS: [(&str, Read); 20] = [
+const OPS: [(&str, Read); 21] = [
     ("send", fields::send),
     ("hello", fields::hello),
     ("join", fields::join),
@@ -194,8 +204,9 @@ const OPS: [(&str, Read); 20] = [
     ("rooms", fields::rooms),
     ("history", fields::history),
     ("resume", fields::resume),
-    ("set", fields::later),
-    ("get", fields::later),
+    ("set", fields::set),
+    ("get", fields::get),
+    ("udp", fields::udp),
     ("auth", fields::later),
     ("ping", fields::ping),
     ("quit", fields::quit),

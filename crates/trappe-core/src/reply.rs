@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    command::{Lang, Refusal},
+    command::{Format, Lang, Refusal},
     encode::{Look, Wire, escape::to_terminal, ws},
     event::{Event, Standing},
     hub::{HubError, Listed},
-    limits::{NAME_CHARS, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER},
+    limits::{NAME_CHARS, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, STATE_KEY_CHARS},
     message::{Author, Position},
     name::{MARKS_IN_A_ROW, Name, NameError},
-    op::{BadOp, WhyBad},
+    op::{BadOp, Wanted, WhyBad},
+    state_key::{StateKey, StateKeyError},
     words::{Value, lasting, say},
 };
 
@@ -60,7 +61,8 @@ impl To {
         args: Args<'_>,
     ) {
         if self.look.is_json() {
-            let event = Event::Ack { room: None, position: None, op: Some(op), id: self.id };
+            let op = Some(op);
+            let event = Event::Ack { room: None, seq: None, op, count: None, id: self.id };
             return self.look.event(out, &event);
         }
         self.look.notice(out, &say(self.look.lang, id, args));
@@ -164,7 +166,8 @@ impl To {
     /// A private message is on its way; in JSON an op that has an id is acknowledged.
     pub fn delivered(self, out: &mut Vec<u8>) {
         if self.look.is_json() && self.id.is_some() {
-            let event = Event::Ack { room: None, position: None, op: self.op, id: self.id };
+            let op = self.op;
+            let event = Event::Ack { room: None, seq: None, op, count: None, id: self.id };
             self.look.event(out, &event);
         }
     }
@@ -203,6 +206,72 @@ impl To {
         };
         list(look, out, &heading, listed.first.iter().map(one), count - listed.first.len());
     }
+
+    /// `/set`: the change has this number in the order of the room's state. In JSON an op with an id is acknowledged.
+    pub fn state_ack(self, out: &mut Vec<u8>, room: &str, seq: u64) {
+        if self.look.is_json() && self.id.is_some() {
+            let (room, seq) = (Some(room), Some(seq));
+            let event = Event::Ack { room, seq, op: Some("set"), count: None, id: self.id };
+            self.look.event(out, &event);
+        }
+    }
+
+    /// `/get` without a key: the member follows the state of a room, whose values come after this.
+    pub fn following(self, out: &mut Vec<u8>, room: &str, keys: usize) {
+        let look = self.look;
+        if look.is_json() {
+            let (room, count) = (Some(room), Some(keys));
+            let event = Event::Ack { room, seq: None, op: Some("get"), count, id: self.id };
+            return look.event(out, &event);
+        }
+        let args = [("room", room.into()), ("count", keys.into())];
+        look.notice(out, &say(look.lang, "following", &args));
+    }
+
+    /// The key has no value in the member's room.
+    pub fn no_such_key(self, out: &mut Vec<u8>, key: &StateKey) {
+        let sentence = say(self.look.lang, "no-such-key", &[("key", key.as_str().into())]);
+        self.error(out, "no-such-key", &sentence);
+    }
+
+    /// The member has given the key this version, or a newer one, before.
+    pub fn stale_version(self, out: &mut Vec<u8>, key: &StateKey, version: u32) {
+        let args = [("key", key.as_str().into()), ("version", u64::from(version).into())];
+        self.error(out, "stale-version", &say(self.look.lang, "stale-version", &args));
+    }
+
+    /// The room's state, or that of all rooms together, holds no more.
+    pub fn state_full(self, out: &mut Vec<u8>, room: &str) {
+        let sentence = say(self.look.lang, "state-full", &[("room", room.into())]);
+        self.error(out, "state-full", &sentence);
+    }
+
+    /// `/udp`: a datagram that begins with `key` makes its address the member's.
+    pub fn udp_key(self, out: &mut Vec<u8>, key: &str, seconds: u64) {
+        let look = self.look;
+        if look.is_json() {
+            let (key, seconds) = (Some(key), Some(seconds));
+            return look.event(out, &Event::Udp { key, seconds, address: None, id: self.id });
+        }
+        let args = [("key", key.into()), ("seconds", seconds.into())];
+        look.notice(out, &say(look.lang, "udp-key", &args));
+    }
+
+    /// Datagrams from `address` are the member's from here on.
+    pub fn udp_attached(self, out: &mut Vec<u8>, address: &str) {
+        let look = self.look;
+        if look.is_json() {
+            let address = Some(address);
+            let event = Event::Udp { key: None, seconds: None, address, id: self.id };
+            return look.event(out, &event);
+        }
+        look.notice(out, &say(look.lang, "udp-attached", &[("address", address.into())]));
+    }
+
+    /// A private message to `name` fits into no datagram, and `name` is sent nothing else.
+    pub fn too_long_for_datagram(self, out: &mut Vec<u8>, name: &str) {
+        self.error(out, "mtu", &say(self.look.lang, "mtu", &[("name", name.into())]));
+    }
 }
 
 /// An op that can't be carried out as it stands.
@@ -220,10 +289,9 @@ pub(crate) fn bad_op(look: Look, out: &mut Vec<u8>, bad: &BadOp) {
         }
         WhyBad::NotYet => say(lang, "op-not-yet", &[]),
         WhyBad::MissingField => say(lang, "missing-field", &[field]),
-        WhyBad::BadField(wanted) => {
-            let limit = ROOMS_OF_MEMBER.into();
-            say(lang, "bad-field", &[field, ("wanted", wanted.as_str().into()), ("limit", limit)])
-        }
+        WhyBad::BadField(wanted) => bad_field(lang, field, *wanted),
+        WhyBad::BadVersion => bad_field(lang, field, Wanted::Version),
+        WhyBad::BadKey(why) => bad_key(lang, why),
         WhyBad::BadName(why) => bad_name(lang, why),
         WhyBad::BadPosition { given } => {
             say(lang, "bad-position", &[("given", given.as_ref().into())])
@@ -255,6 +323,8 @@ pub enum Ending {
     Superseded,
     /// The member didn't read.
     Slow,
+    /// Nothing came from a member by UDP.
+    Silent,
 }
 
 impl Ending {
@@ -265,6 +335,7 @@ impl Ending {
             Ending::Shutdown => "shutdown",
             Ending::Superseded => "superseded",
             Ending::Slow => "slow",
+            Ending::Silent => "silent",
         }
     }
 
@@ -273,7 +344,7 @@ impl Ending {
         match self {
             Ending::Quit => 1000,
             Ending::Shutdown => 1001,
-            Ending::Superseded | Ending::Slow => 1008,
+            Ending::Superseded | Ending::Slow | Ending::Silent => 1008,
         }
     }
 }
@@ -288,6 +359,8 @@ pub fn farewell(to: To, ending: Ending, sentence: &str, rooms: &[(&str, Position
         look.event(&mut out, &Event::Bye { reason: ending.as_str(), text, rooms, id: to.id });
     } else if ending == Ending::Quit {
         look.notice(&mut out, sentence);
+    } else if ending == Ending::Silent && look.format == Format::Text {
+        look.error(&mut out, ending.as_str(), sentence);
     }
     if look.wire == Wire::WebSocket {
         ws::close(&mut out, ending.close_code(), sentence);
@@ -339,6 +412,10 @@ pub fn refusal(lang: Lang, refusal: &Refusal) -> (&'static str, String) {
         Refusal::BadPosition { given } => {
             say(lang, "bad-position", &[("given", given.as_ref().into())])
         }
+        Refusal::BadKey { why, .. } => bad_key(lang, why),
+        Refusal::BadVersion { given } => {
+            say(lang, "bad-version", &[("given", given.as_ref().into())])
+        }
         Refusal::NotUtf8 { .. } => say(lang, "not-utf8", &[]),
         Refusal::NotYet { what } => say(lang, "not-yet", &[("what", (*what).into())]),
     };
@@ -360,6 +437,24 @@ pub fn bad_name(lang: Lang, why: &NameError) -> String {
         NameError::Scripts => say(lang, "bad-name-scripts", &[]),
         NameError::Reserved => say(lang, "bad-name-reserved", &[]),
     }
+}
+
+/// Why a key isn't one.
+fn bad_key(lang: Lang, why: &StateKeyError) -> String {
+    match why {
+        StateKeyError::Empty => say(lang, "bad-key-empty", &[]),
+        StateKeyError::TooLong => say(lang, "bad-key-long", &[("limit", STATE_KEY_CHARS.into())]),
+        StateKeyError::Character(c) => {
+            let shown = to_terminal(&c.to_string()).into_owned();
+            say(lang, "bad-key-character", &[("character", shown.as_str().into())])
+        }
+        StateKeyError::Marks => say(lang, "bad-key-marks", &[("limit", MARKS_IN_A_ROW.into())]),
+    }
+}
+
+fn bad_field(lang: Lang, field: (&'static str, Value<'_>), wanted: Wanted) -> String {
+    let limit = ROOMS_OF_MEMBER.into();
+    say(lang, "bad-field", &[field, ("wanted", wanted.as_str().into()), ("limit", limit)])
 }
 
 fn list(

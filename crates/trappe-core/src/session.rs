@@ -182,7 +182,7 @@ impl Session {
     pub fn takes_commands(&self, end: End) -> bool {
         match end {
             End::Binary => false,
-            End::Text => true,
+            End::Text | End::Datagram => true,
             _ => !matches!(self.look.framing, Framing::Chunk | Framing::Len32),
         }
     }
@@ -266,8 +266,10 @@ impl Session {
                 self.relook(|look| look.format = format);
                 self.to().done(out, "format", "format-is", &[("format", format.as_str().into())]);
             }
-            Request::Framing(_) if self.look.wire == Wire::WebSocket => {
-                let sentence = say(self.look.lang, "framing-fixed", &[]);
+            Request::Framing(_) if self.look.wire != Wire::Stream => {
+                let id =
+                    if self.look.wire == Wire::Datagram { "framing-udp" } else { "framing-fixed" };
+                let sentence = say(self.look.lang, id, &[]);
                 self.to().error(out, "framing-fixed", &sentence);
             }
             Request::Framing(framing) => {
@@ -340,8 +342,8 @@ impl Session {
         position: impl FnOnce() -> Position,
     ) {
         if self.look.is_json() {
-            let position = Some(position());
-            self.look.event(out, &Event::Ack { room: Some(room), position, op: None, id });
+            let seq = Some(position().seq);
+            self.look.event(out, &Event::Ack { room: Some(room), seq, op: None, count: None, id });
         } else if self.ack {
             self.look.ack(out, position());
         }

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{Arguments, At, NAME_BYTES_TYPED, Name, NameError, Refusal, Request, cut, find};
+use super::{
+    Arguments, At, NAME_BYTES_TYPED, Name, NameError, Refusal, Request, StateKey, cut, find,
+};
 use crate::limits::HISTORY_DEFAULT;
 
 type Read = Result<Request, Refusal>;
@@ -49,6 +51,28 @@ pub(super) fn history(arguments: &Arguments<'_>) -> Read {
 
 pub(super) fn resume(arguments: &Arguments<'_>) -> Read {
     Ok(Request::Resume(position(arguments.word()?)?))
+}
+
+pub(super) fn set(arguments: &Arguments<'_>) -> Read {
+    // The space has to be there: without one a value was forgotten, and taking the key away is not what was meant.
+    let (key, value) =
+        arguments.rest.trim_ascii_start().split_once(' ').ok_or_else(|| arguments.missing())?;
+    let (key, version) = match key.split_once('#') {
+        Some((key, given)) => (key, Some(given)),
+        None => (key, None),
+    };
+    let key = state_key(key)?;
+    let version = version.map(version_of).transpose()?;
+    Ok(Request::Set { key, version, value: value.as_bytes().into() })
+}
+
+pub(super) fn get(arguments: &Arguments<'_>) -> Read {
+    let [key] = arguments.words()?;
+    Ok(Request::Get(key.map(state_key).transpose()?))
+}
+
+pub(super) fn udp(arguments: &Arguments<'_>) -> Read {
+    arguments.words().map(|[]| Request::Udp)
 }
 
 pub(super) fn format(arguments: &Arguments<'_>) -> Read {
@@ -137,6 +161,17 @@ fn whoever(given: &str) -> Result<Box<str>, Refusal> {
         return Err(Refusal::BadName { given: cut(given), why: NameError::TooLong });
     }
     Ok(given.into())
+}
+
+fn state_key(given: &str) -> Result<StateKey, Refusal> {
+    StateKey::parse(given).map_err(|why| Refusal::BadKey { given: cut(given), why })
+}
+
+fn version_of(given: &str) -> Result<u32, Refusal> {
+    // `parse` alone would take a sign; it refuses the empty text and what overflows.
+    let digits = given.bytes().all(|b| b.is_ascii_digit());
+    let version = given.parse().ok().filter(|_| digits);
+    version.ok_or_else(|| Refusal::BadVersion { given: cut(given) })
 }
 
 fn position(given: &str) -> Result<At, Refusal> {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::HISTORY_DEFAULT;
+use crate::words::help;
 
 fn name(text: &str) -> Name {
     Name::parse(text).expect("a name")
@@ -35,6 +36,22 @@ fn bad(command: &str, given: &str) -> Refusal {
 
 fn bad_name(given: &str, why: NameError) -> Refusal {
     Refusal::BadName { given: given.into(), why }
+}
+
+fn key(text: &str) -> StateKey {
+    StateKey::parse(text).expect("a key")
+}
+
+fn set(text: &str, version: Option<u32>, value: &str) -> Request {
+    Request::Set { key: key(text), version, value: value.as_bytes().into() }
+}
+
+fn bad_key(given: &str, why: StateKeyError) -> Refusal {
+    Refusal::BadKey { given: given.into(), why }
+}
+
+fn bad_version(given: &str) -> Refusal {
+    Refusal::BadVersion { given: given.into() }
 }
 
 fn unknown(word: &str) -> Refusal {
@@ -117,6 +134,20 @@ fn a_command_is_read_in_full() {
             "/reprendre aaaaaaaaaa@1",
             Request::Resume(At { epoch: Some(Epoch::from_random(0)), seq: 1 }),
         ),
+        ("/set score 3", set("score", None, "3")),
+        ("/SET  score  3  # 4 ", set("score", None, " 3  # 4 ")),
+        ("/set score ", set("score", None, "")),
+        ("/set Score#0 à 8 h", set("Score", Some(0), "à 8 h")),
+        ("/set e\u{301}tage/2:porte#007 x", set("étage/2:porte", Some(7), "x")),
+        ("/set a#4294967295 ", set("a", Some(u32::MAX), "")),
+        ("/set a /quit", set("a", None, "/quit")),
+        ("/set a \tx\r", set("a", None, "\tx\r")),
+        ("/get", Request::Get(None)),
+        ("/get ", Request::Get(None)),
+        ("/GET  Score ", Request::Get(Some(key("Score")))),
+        ("/get e\u{301}tage", Request::Get(Some(key("étage")))),
+        ("/udp", Request::Udp),
+        ("/UDP ", Request::Udp),
         ("/format RAW", Request::Format(Format::Raw)),
         ("/format text", Request::Format(Format::Text)),
         ("/format Json", Request::Format(Format::Json)),
@@ -216,11 +247,45 @@ fn a_bad_command_is_refused_and_never_spoken() {
         ("/me \t ", missing("me")),
         ("/why a b", too_many("why")),
         ("/help nonsense", bad("help", "nonsense")),
-        ("/help set", Refusal::NotYet { what: "/set" }),
+        ("/help auth", Refusal::NotYet { what: "/auth" }),
         ("/help a b", too_many("help")),
-        ("/set x 1", Refusal::NotYet { what: "/set" }),
-        ("/GET", Refusal::NotYet { what: "/get" }),
         ("/auth secret", Refusal::NotYet { what: "/auth" }),
+        ("/AUTH", Refusal::NotYet { what: "/auth" }),
+    ] {
+        assert_eq!(parse(message.as_bytes()), Parsed::Bad(refusal), "{message:?}");
+    }
+}
+
+#[test]
+fn a_bad_command_about_state_is_refused_and_changes_nothing() {
+    use StateKeyError::{Character, Empty, Marks, TooLong};
+    let long = "a".repeat(65);
+    for (message, refusal) in [
+        ("/set", missing("set")),
+        ("/set ", missing("set")),
+        ("/set score", missing("set")),
+        ("/set  score", missing("set")),
+        ("/set score#3", missing("set")),
+        ("/set score\t3", missing("set")),
+        ("/set score\t3 4", bad_key("score\t3", Character('\t'))),
+        ("/set a=b x", bad_key("a=b", Character('='))),
+        ("/set a\u{202e} x", bad_key("a\u{202e}", Character('\u{202e}'))),
+        ("/set \u{301} x", bad_key("\u{301}", Marks)),
+        ("/set # x", bad_key("", Empty)),
+        ("/set #1 x", bad_key("", Empty)),
+        ("/set a,b#x y", bad_key("a,b", Character(','))),
+        ("/set a# x", bad_version("")),
+        ("/set a#-1 x", bad_version("-1")),
+        ("/set a#+1 x", bad_version("+1")),
+        ("/set a#1.5 x", bad_version("1.5")),
+        ("/set a#x y", bad_version("x")),
+        ("/set a#1#2 x", bad_version("1#2")),
+        ("/set a#١ x", bad_version("١")),
+        ("/set a#4294967296 x", bad_version("4294967296")),
+        (&format!("/set {long} x"), bad_key(&format!("{}…", "a".repeat(63)), TooLong)),
+        ("/get a b", too_many("get")),
+        ("/get a#1", bad_key("a#1", Character('#'))),
+        ("/udp on", too_many("udp")),
     ] {
         assert_eq!(parse(message.as_bytes()), Parsed::Bad(refusal), "{message:?}");
     }
@@ -232,6 +297,8 @@ fn a_command_that_is_not_utf8_is_refused_by_its_name() {
         (&b"/msg bob \xff"[..], Refusal::NotUtf8 { command: "msg" }),
         (b"/nom Andr\xe9", Refusal::NotUtf8 { command: "nick" }),
         (b"/leave \xc3", Refusal::NotUtf8 { command: "leave" }),
+        (b"/set a caf\xe9", Refusal::NotUtf8 { command: "set" }),
+        (b"/get \xff", Refusal::NotUtf8 { command: "get" }),
         (b"/nonsense \xff", unknown("nonsense")),
     ] {
         assert_eq!(parse(message), Parsed::Bad(refusal), "{}", message.escape_ascii());
@@ -249,6 +316,8 @@ fn what_is_given_back_is_cut() {
         (format!("/who {huge}"), bad_name(&shown, NameError::TooLong)),
         (format!("/echo {huge}"), bad("echo", &shown)),
         (format!("/help {huge}"), bad("help", &shown)),
+        (format!("/get {huge}"), bad_key(&shown, StateKeyError::TooLong)),
+        (format!("/set a#{huge} x"), bad_version(&shown)),
         (format!("/resume {huge}"), Refusal::BadPosition { given: shown.as_str().into() }),
         (format!("/{word}"), unknown(&format!("{}…", "a".repeat(63)))),
     ] {
@@ -280,6 +349,15 @@ fn each_command_answers_to_its_name_and_alias_alone() {
 }
 
 #[test]
+fn each_command_has_its_help_in_each_language() {
+    for command in COMMANDS {
+        for lang in Lang::ALL {
+            assert!(help(lang, command.name).is_some(), "{} {lang:?}", command.name);
+        }
+    }
+}
+
+#[test]
 fn each_refusal_has_its_own_code() {
     for (message, code) in [
         ("/nonsense", "unknown-command"),
@@ -288,7 +366,9 @@ fn each_refusal_has_its_own_code() {
         ("/leave now", "too-many-arguments"),
         ("/nick server", "bad-name"),
         ("/resume x", "bad-position"),
-        ("/set a b", "not-yet"),
+        ("/set a= b", "bad-key"),
+        ("/set a#b c", "bad-version"),
+        ("/auth a", "not-yet"),
     ] {
         let Parsed::Bad(refusal) = parse(message.as_bytes()) else { panic!("{message} is taken") };
         assert_eq!(refusal.code(), code);
@@ -337,6 +417,17 @@ proptest! {
     fn any_command_can_be_said(rest in "[a-zA-Z][a-zA-Z0-9-]{0,8}( [^\n]{0,20})?") {
         let message = format!("//{rest}");
         prop_assert_eq!(parse(message.as_bytes()), Parsed::Speech(&message.as_bytes()[1..]));
+    }
+
+    #[test]
+    fn a_value_is_taken_as_it_was_typed(
+        text in "[A-Za-z0-9._:/-]{1,64}",
+        version in prop::option::of(any::<u32>()),
+        value in "[^\n]{0,20}",
+    ) {
+        let typed = version.map_or_else(|| text.clone(), |version| format!("{text}#{version}"));
+        let message = format!("/set {typed} {value}");
+        prop_assert_eq!(parse(message.as_bytes()), Parsed::Request(set(&text, version, &value)));
     }
 
     #[test]

@@ -29,10 +29,11 @@ pub fn event(out: &mut Vec<u8>, event: &Event<'_>) {
         Event::Direct { from, time_us, body } => {
             Object::new(out, "direct").from(from).time(time_us).body(body).end();
         }
-        Event::Ack { room, position, op, id } => Object::new(out, "ack")
+        Event::Ack { room, seq, op, count, id } => Object::new(out, "ack")
             .maybe_str("room", room)
-            .maybe_number("seq", position.map(|position| position.seq))
+            .maybe_number("seq", seq)
             .maybe_str("op", op)
+            .maybe_number("count", count.map(size))
             .id(id)
             .end(),
         Event::Error { code, text, op, id, at, field, room } => Object::new(out, "error")
@@ -96,6 +97,24 @@ pub fn event(out: &mut Vec<u8>, event: &Event<'_>) {
         Event::Live { room, position, id } => {
             Object::new(out, "live").str("room", room).position("pos", position).id(id).end();
         }
+        Event::State { room, seq, key, version, from, time_us, body, id } => {
+            Object::new(out, "state")
+                .str("room", room)
+                .number("seq", seq)
+                .str("key", key)
+                .maybe_number("v", version.map(u64::from))
+                .from(from)
+                .time(time_us)
+                .body(body)
+                .id(id)
+                .end();
+        }
+        Event::Udp { key, seconds, address, id } => Object::new(out, "udp")
+            .maybe_str("key", key)
+            .maybe_number("seconds", seconds)
+            .maybe_str("address", address)
+            .id(id)
+            .end(),
         Event::Pong { text, id } => Object::new(out, "pong").str("text", text).id(id).end(),
         Event::Notice { text, id } => Object::new(out, "notice").str("text", text).id(id).end(),
         Event::Why {

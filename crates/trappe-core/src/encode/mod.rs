@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod json;
+pub(crate) mod state;
 pub mod text;
 pub mod watch;
 pub mod ws;
@@ -14,6 +15,7 @@ use crate::{
     command::{Format, Lang},
     event::{Event, Said},
     framing::Framing,
+    limits::DATAGRAM_BYTES,
     message::{Author, Kind, Record},
     room::batch::{Batch, Encoded},
     words::say,
@@ -29,6 +31,9 @@ pub enum Wire {
     WebSocket,
     /// Server-Sent Events (WHATWG HTML §9.2), JSON in each; a message's `id` is its position.
     Events,
+    /// UDP: each message, reply and notice is a datagram of its own. What waits to be written to one member is a row of
+    /// [`datagram`]s; the records of a room are encoded as for [`Wire::Stream`], and cut where each ends.
+    Datagram,
 }
 
 /// How one member is written to.
@@ -131,6 +136,8 @@ impl Look {
             }
             Format::Json => Key::JSON + if ws { 2 } else { 0 } + u8::from(!self.quiet),
             Format::Raw if ws => Key::RAW_WS,
+            // A datagram is the body, and nothing else.
+            Format::Raw if self.wire == Wire::Datagram => Key::RAW_CHUNK,
             Format::Raw => match self.framing {
                 Framing::Auto | Framing::Line => Key::RAW_LINE,
                 Framing::Nul => Key::RAW_NUL,
@@ -169,6 +176,12 @@ impl Look {
         self.reply(out, |line| text::error(line, code, sentence));
     }
 
+    /// A message that would be longer than [`DATAGRAM_BYTES`]: the answer says so instead of it.
+    fn too_long(self, out: &mut Vec<u8>, bytes: usize) {
+        let args = [("bytes", bytes.into()), ("limit", DATAGRAM_BYTES.into())];
+        self.error(out, "mtu", &say(self.lang, "mtu-reply", &args));
+    }
+
     /// An acknowledgement: `+ack position`.
     pub fn ack(self, out: &mut Vec<u8>, position: impl fmt::Display) {
         self.reply(out, |line| line.extend_from_slice(format!("+ack {position}\n").as_bytes()));
@@ -202,6 +215,26 @@ impl Look {
                 json::event(out, event);
                 out.extend_from_slice(b"\n\n");
             }
+            Wire::Datagram => {
+                let mut payload = Vec::new();
+                json::event(&mut payload, event);
+                payload.push(b'\n');
+                if payload.len() > DATAGRAM_BYTES {
+                    return self.too_long(out, payload.len());
+                }
+                datagram(out, &payload);
+            }
+        }
+    }
+
+    /// One encoded record as it waits to be written to this member.
+    pub(crate) fn one(self, out: &mut Vec<u8>, record: &[u8]) {
+        if self.wire != Wire::Datagram {
+            out.extend_from_slice(record);
+        } else if record.len() > DATAGRAM_BYTES {
+            self.too_long(out, record.len());
+        } else if !record.is_empty() {
+            datagram(out, record);
         }
     }
 
@@ -217,14 +250,60 @@ impl Look {
         if self.wire == Wire::WebSocket {
             return ws::frame(out, ws::Opcode::Text, lines.strip_suffix(b"\n").unwrap_or(&lines));
         }
+        if self.wire == Wire::Datagram {
+            let body = if self.format == Format::Raw {
+                lines.strip_suffix(b"\n").unwrap_or(&lines)
+            } else {
+                &lines
+            };
+            if body.len() <= DATAGRAM_BYTES {
+                return datagram(out, body);
+            }
+            let (line, len) = (lines.split_inclusive(|&b| b == b'\n'), lines.len());
+            return line.for_each(|line| {
+                if line.len() <= DATAGRAM_BYTES {
+                    datagram(out, line);
+                } else {
+                    self.too_long(out, len);
+                }
+            });
+        }
         for line in lines.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
             self.delimit(out, line);
         }
     }
 
     fn delimit(self, out: &mut Vec<u8>, body: &[u8]) {
-        raw(out, self.key(), body);
+        if self.wire != Wire::Datagram {
+            raw(out, self.key(), body);
+        } else if body.len() > DATAGRAM_BYTES {
+            self.too_long(out, body.len());
+        } else {
+            datagram(out, body);
+        }
     }
+}
+
+/// What stands before each datagram that waits: its length.
+pub const DATAGRAM_HEADER_BYTES: usize = 4;
+
+/// One datagram among what waits to be written to a member: its length in four bytes, then its bytes.
+pub(crate) fn datagram(out: &mut Vec<u8>, payload: &[u8]) {
+    debug_assert!(payload.len() <= DATAGRAM_BYTES, "longer ones were refused before");
+    let len = u32::try_from(payload.len()).expect("a datagram is bounded far below 4 GiB");
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// The first of the datagrams that wait: its bytes, and how many it takes of `waiting`.
+///
+/// # Panics
+/// If what waits is no row of datagrams: only a listener by UDP has one.
+#[must_use]
+pub fn first_datagram(waiting: &[u8]) -> (&[u8], usize) {
+    let (len, rest) = waiting.split_first_chunk().expect("a datagram begins with its length");
+    let len = usize::try_from(u32::from_be_bytes(*len)).expect("a datagram is bounded");
+    (&rest[..len], DATAGRAM_HEADER_BYTES + len)
 }
 
 /// One body, exact, delimited as `key` says.

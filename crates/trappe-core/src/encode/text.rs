@@ -20,6 +20,11 @@ pub fn direct(out: &mut Vec<u8>, author: &str, body: &[u8]) {
     line(out, &["-", author, "- "], body);
 }
 
+/// `=key= …`: a value of the room's state. A key holds neither a space, a control nor a `=`.
+pub fn state(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    line(out, &["=", key, "= "], value);
+}
+
 /// `* …`: a notice, `* ` on each of its lines.
 pub fn notice(out: &mut Vec<u8>, sentence: &str) {
     line(out, &["* "], sentence.as_bytes());

@@ -124,6 +124,7 @@ fn end_word(end: End) -> &'static str {
         End::Nul => "nul",
         End::Text => "text",
         End::Binary => "binary",
+        End::Datagram => "datagram",
     }
 }
 

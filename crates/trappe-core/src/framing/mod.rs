@@ -46,6 +46,8 @@ pub enum End {
     Text,
     /// The end of a WebSocket binary message.
     Binary,
+    /// The end of a datagram (UDP).
+    Datagram,
 }
 
 /// What the bytes turned out to be.

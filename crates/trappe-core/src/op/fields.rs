@@ -12,6 +12,7 @@ use crate::{
     command::{At, Request, cut},
     limits::{HISTORY_DEFAULT, ROOMS_OF_MEMBER},
     name::{NAME_BYTES_TYPED, Name, NameError},
+    state_key::StateKey,
 };
 
 /// The first whole number that JavaScript, and every reader that makes doubles of numbers, may confuse with another.
@@ -122,6 +123,23 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A key of a room's state.
+    fn key(&mut self, field: &'static str) -> Result<Option<StateKey>, Wrong> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
+        StateKey::parse(&text).map(Some).map_err(|why| (Some(field), WhyBad::BadKey(why)))
+    }
+
+    /// The version of a value.
+    fn version(&mut self, field: &'static str) -> Result<Option<u32>, Wrong> {
+        let number = match self.take(field) {
+            None => return Ok(None),
+            Some(Given::Whole(number)) => u32::try_from(number).ok(),
+            Some(Given::Number) => None,
+            Some(_) => return Err(bad(field, Wanted::Version)),
+        };
+        number.map(Some).ok_or((Some(field), WhyBad::BadVersion))
+    }
+
     /// The room that the op is about, kept for [`super::Op::room`].
     fn room(&mut self) -> Result<Option<Name>, Wrong> {
         self.room = self.name("room")?;
@@ -222,6 +240,22 @@ pub(super) fn history(fields: &mut Fields<'_>) -> Read {
 pub(super) fn resume(fields: &mut Fields<'_>) -> Read {
     fields.room()?;
     asks(Request::Resume(fields.needed("after", Fields::position)?))
+}
+
+pub(super) fn set(fields: &mut Fields<'_>) -> Read {
+    fields.room()?;
+    let key = fields.needed("key", Fields::key)?;
+    let version = fields.version("v")?;
+    asks(Request::Set { key, version, value: fields.body()?.into() })
+}
+
+pub(super) fn get(fields: &mut Fields<'_>) -> Read {
+    fields.room()?;
+    asks(Request::Get(fields.key("key")?))
+}
+
+pub(super) fn udp(_: &mut Fields<'_>) -> Read {
+    asks(Request::Udp)
 }
 
 /// An op of the protocol that this version does not have yet.

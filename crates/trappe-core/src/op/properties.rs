@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::state_key::StateKey;
 
 /// A JSON string of `text`, with escapes of its own choice (`serde_json`'s).
 fn quoted(text: &str) -> String {
@@ -15,7 +16,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         4 => prop::sample::select(vec![
             "{", "}", "[", "]", ":", ",", "\"", "\\", "\\ud800", "\\udc00", "\\u0041", " ", "\n", "null", "true", "-", "1",
             "9007199254740992", "1e999", "\"op\":", "\"id\":7", "\"text\":\"x\"", "\"room\":\"a\"", "\"rooms\":[",
-            "\"after\":", "\"send\"", "\"hello\"", "\"b64\":\"AA\"", "é",
+            "\"after\":", "\"send\"", "\"hello\"", "\"b64\":\"AA\"", "é", "\"set\"", "\"get\"", "\"key\":\"k\"",
+            "\"v\":",
         ]).prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 1..4),
     ];
@@ -101,6 +103,22 @@ proptest! {
             let what = parse(line.as_bytes()).map(|op| op.what);
             prop_assert_eq!(what, Ok(What::Send { body: body.clone() }));
         }
+    }
+
+    #[test]
+    fn a_value_is_set_as_it_was_meant(
+        text in ".{0,12}|[a-z0-9é._:/-]{1,12}",
+        version in prop::option::of(any::<u32>()),
+        value in ".{0,20}",
+    ) {
+        let v = version.map(|version| format!(r#","v":{version}"#)).unwrap_or_default();
+        let line =
+            format!(r#"{{"op":"set","key":{}{v},"text":{}}}"#, quoted(&text), quoted(&value));
+        let expected = StateKey::parse(&text).map(|key| {
+            What::Request(Request::Set { key, version, value: value.as_bytes().into() })
+        });
+        let read = parse(line.as_bytes()).map(|op| op.what).map_err(|bad| bad.why);
+        prop_assert_eq!(read, expected.map_err(WhyBad::BadKey), "{}", line);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::*;
 use crate::{
     command::{Format, Lang},
-    limits::{HISTORY_DEFAULT, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER},
+    limits::{HISTORY_DEFAULT, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, STATE_KEY_CHARS},
     name::NAME_BYTES_TYPED,
+    state_key::StateKey,
 };
 
 fn name(text: &str) -> Name {
@@ -31,6 +32,14 @@ fn join(room: &str, after: Option<&str>) -> What {
 
 fn msg(to: &str, body: &[u8]) -> What {
     What::Request(Request::Msg { to: to.into(), body: body.into() })
+}
+
+fn key(text: &str) -> StateKey {
+    StateKey::parse(text).expect("a key")
+}
+
+fn set(text: &str, version: Option<u32>, value: &[u8]) -> Request {
+    Request::Set { key: key(text), version, value: value.into() }
 }
 
 #[test]
@@ -87,6 +96,23 @@ fn what_a_command_can_ask_an_op_can_ask() {
             in_a,
             Request::Resume(at("aaaaaaaaaa@5")),
         ),
+        (r#""op":"set","key":"score","text":"3""#, None, set("score", None, b"3")),
+        (
+            r#""op":"set","room":"a","key":"Score","v":7,"text":"a\nb""#,
+            in_a,
+            set("Score", Some(7), b"a\nb"),
+        ),
+        (r#""op":"set","key":"e\u0301tage/2","v":0,"text":"""#, None, set("étage/2", Some(0), b"")),
+        (
+            r#""op":"set","key":"a","v":4294967295,"b64":"/+8""#,
+            None,
+            set("a", Some(u32::MAX), b"\xff\xef"),
+        ),
+        (r#""op":"set","key":"a","v":null,"b64":"","value":1"#, None, set("a", None, b"")),
+        (r#""op":"get""#, None, Request::Get(None)),
+        (r#""op":"get","room":"a","key":null"#, in_a, Request::Get(None)),
+        (r#""op":"get","room":"a","key":"Score""#, in_a, Request::Get(Some(key("Score")))),
+        (r#""op":"udp""#, None, Request::Udp),
         (r#""op":"ping""#, None, Request::Ping(text(""))),
         (r#""op":"ping","text":"a\nb""#, None, Request::Ping(text("a\nb"))),
         (r#""op":"quit""#, None, Request::Quit(text(""))),
@@ -133,7 +159,7 @@ fn an_op_may_be_written_in_any_way_of_json() {
 fn each_op_of_the_protocol_is_known_once_by_its_exact_word() {
     let mut words: Vec<&str> = OPS.iter().map(|(word, _)| *word).collect();
     let all = "auth echo format get hello history join lang leave msg nick ping quiet quit resume rooms \
-               send set who why";
+               send set udp who why";
     words.sort_unstable();
     assert_eq!(words, all.split(' ').collect::<Vec<_>>());
     for word in words {
@@ -147,9 +173,9 @@ fn each_op_of_the_protocol_is_known_once_by_its_exact_word() {
 fn a_wrong_field_is_named_and_the_id_given_back() {
     use Wanted::{
         Base64, Count, Format, Lang, Line, Number, OneBody, Position, Rooms, Something, Switch,
-        Text,
+        Text, Version,
     };
-    use WhyBad::{BadField, BadName, MissingField};
+    use WhyBad::{BadField, BadKey, BadName, BadVersion, MissingField};
     let position = |given: &str| WhyBad::BadPosition { given: given.into() };
     for (fields, field, why) in [
         (r#""op":"send""#, "text", MissingField),
@@ -193,6 +219,30 @@ fn a_wrong_field_is_named_and_the_id_given_back() {
         (r#""op":"history","n":"3""#, "n", BadField(Count)),
         (r#""op":"history","n":9007199254740992"#, "n", BadField(Count)),
         (r#""op":"resume""#, "after", MissingField),
+        (r#""op":"set","text":"x""#, "key", MissingField),
+        (r#""op":"set","key":null,"text":"x""#, "key", MissingField),
+        (r#""op":"set","key":7,"text":"x""#, "key", BadField(Text)),
+        (r#""op":"set","key":"","text":"x""#, "key", BadKey(StateKeyError::Empty)),
+        (r#""op":"set","key":"a#1","text":"x""#, "key", BadKey(StateKeyError::Character('#'))),
+        (r#""op":"set","key":"a\nb","text":"x""#, "key", BadKey(StateKeyError::Character('\n'))),
+        (r#""op":"set","key":"\u0301","text":"x""#, "key", BadKey(StateKeyError::Marks)),
+        (r#""op":"set","key":"a","v":"1","text":"x""#, "v", BadField(Version)),
+        (r#""op":"set","key":"a","v":true,"text":"x""#, "v", BadField(Version)),
+        (r#""op":"set","key":"a","v":-1,"text":"x""#, "v", BadVersion),
+        (r#""op":"set","key":"a","v":1.0,"text":"x""#, "v", BadVersion),
+        (r#""op":"set","key":"a","v":4294967296,"text":"x""#, "v", BadVersion),
+        (r#""op":"set","key":"a""#, "text", MissingField),
+        (r#""op":"set","key":"a","value":"x""#, "text", MissingField),
+        (r#""op":"set","key":"a","text":3"#, "text", BadField(Text)),
+        (r#""op":"set","key":"a","text":"x","b64":"AA==""#, "b64", BadField(OneBody)),
+        (
+            r#""op":"set","room":"a b","key":"a","text":"x""#,
+            "room",
+            BadName(NameError::Character(' ')),
+        ),
+        (r#""op":"get","key":["a"]"#, "key", BadField(Text)),
+        (r#""op":"get","key":"a b""#, "key", BadKey(StateKeyError::Character(' '))),
+        (r#""op":"get","room":"..""#, "room", BadName(NameError::Reserved)),
         (r#""op":"quit","text":"a\n* bob""#, "text", BadField(Line)),
         (r#""op":"quit","text":"a\rb""#, "text", BadField(Line)),
         (r#""op":"format""#, "format", MissingField),
@@ -239,9 +289,9 @@ fn what_is_wrong_with_the_whole_is_told_first() {
         (r#"{"op":3,"id":3}"#, None, Some(3), Some("op"), BadField(Wanted::Text)),
         (r#"{"op":"ack","id":3}"#, Some("ack"), Some(3), None, UnknownOp),
         (r#"{"op":"","id":-1}"#, Some(""), None, None, UnknownOp),
-        (r#"{"op":"set","key":"k","v":1,"id":3}"#, Some("set"), Some(3), None, NotYet),
-        (r#"{"op":"get"}"#, Some("get"), None, None, NotYet),
         (r#"{"op":"auth","token":"t"}"#, Some("auth"), None, None, NotYet),
+        (r#"{"op":"auth","id":3}"#, Some("auth"), Some(3), None, NotYet),
+        (r#"{"op":"set","key":"a","key":"b","id":3}"#, Some("set"), Some(3), None, twice("key")),
         (r#"{"op":"nope","x":1,"x":1,"id":3}"#, Some("nope"), Some(3), None, twice("x")),
         (r#"{"op":"rooms","x":1,"\u0078":2,"id":3}"#, Some("rooms"), Some(3), None, twice("x")),
         (
@@ -326,6 +376,7 @@ fn what_is_too_much_is_refused_at_its_bound() {
         format!(r#"{{"op":"hello","rooms":[{list}],"id":3}}"#)
     };
     let to = |bytes: usize| format!(r#"{{"op":"msg","to":"{}","text":"x"}}"#, "a".repeat(bytes));
+    let get = |chars: usize| format!(r#"{{"op":"get","key":"{}"}}"#, "é".repeat(chars));
     for (line, code) in [
         (fields(OP_FIELDS), None),
         (fields(OP_FIELDS + 1), Some("too-many-fields")),
@@ -340,6 +391,9 @@ fn what_is_too_much_is_refused_at_its_bound() {
         (rooms(10_000), Some("bad-field")),
         (to(NAME_BYTES_TYPED), None),
         (to(NAME_BYTES_TYPED + 1), Some("bad-name")),
+        (get(STATE_KEY_CHARS), None),
+        (get(STATE_KEY_CHARS + 1), Some("bad-key")),
+        (get(100_000), Some("bad-key")),
     ] {
         let read = parse(line.as_bytes());
         if let Err(BadOp { why: WhyBad::TooDeep, id, .. }) = &read {

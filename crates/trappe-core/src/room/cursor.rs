@@ -3,7 +3,7 @@
 use std::mem;
 
 use crate::{
-    encode::{self, Look, Marks},
+    encode::{self, Look, Marks, Wire},
     room::view::{Runs, View},
 };
 
@@ -119,6 +119,10 @@ impl Cursor {
             .filter(|record| record.author.number == number && record.seq > 0)?;
         let mut out = Vec::new();
         encode::marked(&mut out, look.key(), batch, record, Marks { old: false, own: true });
+        if look.wire == Wire::Datagram {
+            let record = std::mem::take(&mut out);
+            look.one(&mut out, &record);
+        }
         Some(out)
     }
 

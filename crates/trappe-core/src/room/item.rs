@@ -38,6 +38,8 @@ pub enum Item<A> {
         /// The id of the op that asks.
         id: Option<u64>,
     },
+    /// An address of datagrams speaks for the member from now on.
+    Attached(Box<str>),
     /// A change of look, from this place on.
     Look(Look, bool),
     /// Handed to the shell when reached.

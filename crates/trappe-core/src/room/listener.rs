@@ -3,6 +3,8 @@
 //! The order in which a member is written to: the rest of what is half written; its private queue, in order; for each
 //! room the notice of a gap, and its records. So replies stand at boundaries between records, and nothing is torn.
 
+mod private;
+
 use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
@@ -10,20 +12,24 @@ use bytes::Bytes;
 use super::{
     cursor::{Cursor, fall},
     item::Item,
-    replay::{Replay, around_history, gap_notice, portion},
+    replay::{Replay, gap_notice, mtu_notice},
 };
 use crate::{
-    encode::Look,
-    event::Event,
-    limits::{ITEM_BYTES, PRIVATE_BYTES, REPLIES_BYTES},
-    room::view::{Run, Runs, View},
-    words::say,
+    encode::{Look, Wire},
+    limits::{DATAGRAM_BYTES, ITEM_BYTES, PRIVATE_BYTES},
+    room::{
+        state::StateView,
+        view::{Run, Runs, View},
+    },
 };
 
 /// Where a listener finds the logs of its rooms.
 pub trait Views {
     /// The part of a room's log that is held, while the member is in that room.
     fn view(&self, room: u32) -> Option<&View>;
+
+    /// A room's state, while a member follows it.
+    fn state(&self, room: u32) -> Option<&StateView>;
 }
 
 /// What is to be done next for a member.
@@ -33,6 +39,8 @@ pub enum Next<A> {
     Half,
     /// Write the [`Listener::runs`] of this cursor, then tell [`Listener::written`].
     Records(usize),
+    /// The next message for this cursor is longer than a datagram: tell [`Listener::too_long`], then ask again.
+    TooLong(usize),
     /// Do this, then ask again.
     Act(A),
     /// All that was due before the end is written.
@@ -54,12 +62,14 @@ struct Private<A> {
     farewell: Bytes,
 }
 
-/// The cursors beyond the first: of a member of several rooms.
+/// What few members need: cursors beyond the first, of a member of several rooms; and those on rooms' states.
 #[derive(Debug, Default)]
 struct More {
     cursors: Vec<Cursor>,
     /// The cursor that is looked at first, so that each room has its turn.
     turn: usize,
+    /// Rooms whose state it follows, and up to which change it has been written each.
+    states: Vec<(u32, u64)>,
 }
 
 /// Everything that is due to one member. See the module.
@@ -137,6 +147,9 @@ impl<A> Listener<A> {
 
     /// The member isn't in a room any more. Returns its cursor there.
     pub fn exit(&mut self, room: u32) -> Option<Cursor> {
+        if let Some(more) = &mut self.more {
+            more.states.retain(|(other, _)| *other != room);
+        }
         if self.first.room() == room && !self.first.is_nowhere() {
             let next = self.more.as_mut().and_then(|more| more.cursors.pop());
             return Some(mem::replace(&mut self.first, next.unwrap_or_else(Cursor::nowhere)));
@@ -156,6 +169,20 @@ impl<A> Listener<A> {
     pub fn cursors_mut(&mut self) -> impl Iterator<Item = &mut Cursor> {
         let more = self.more.iter_mut().flat_map(|more| &mut more.cursors);
         std::iter::once(&mut self.first).filter(|c| !c.is_nowhere()).chain(more)
+    }
+
+    /// The member follows the state of a room from now on: all of it first, also if it did before. Tells whether it did.
+    pub fn follow(&mut self, room: u32) -> bool {
+        let states = &mut self.more.get_or_insert_default().states;
+        let before = states.len();
+        states.retain(|(other, _)| *other != room);
+        states.push((room, 0));
+        states.len() == before
+    }
+
+    /// The rooms whose state it follows.
+    pub fn followed(&self) -> impl Iterator<Item = u32> {
+        self.more.iter().flat_map(|more| more.states.iter().map(|(room, _)| *room))
     }
 
     /// The cursor in a room.
@@ -254,6 +281,11 @@ impl<A> Listener<A> {
         missed + self.cursor_in(room).map_or(0, |cursor| cursor.cut(view, index))
     }
 
+    /// The same for the cursor in a room alone: what is asked for again stays.
+    pub fn pass_over(&mut self, room: u32, view: &View, index: u64) -> u64 {
+        self.cursor_in(room).map_or(0, |cursor| cursor.cut(view, index))
+    }
+
     /// Bytes that the half-written rest holds.
     #[must_use]
     pub fn half(&self) -> &[u8] {
@@ -275,6 +307,9 @@ impl<A> Listener<A> {
             }
             if let Some(next) = self.next_records(views) {
                 return next;
+            }
+            if !self.finishing && self.next_state(views) {
+                return Next::Half;
             }
             if !self.finishing || !self.cursors().all(Cursor::is_through) {
                 return Next::Idle;
@@ -314,6 +349,9 @@ impl<A> Listener<A> {
                 self.half = Some(Box::new(own.into()));
                 return Some(Next::Half);
             }
+            if look.wire == Wire::Datagram && self.is_too_long(i, view) {
+                return Some(Next::TooLong(i));
+            }
             if let Some(more) = &mut self.more {
                 more.turn = i + 1;
             }
@@ -322,111 +360,37 @@ impl<A> Listener<A> {
         None
     }
 
-    /// The next of the private queue. None: see what has become of the half-written rest, or there is nothing more.
-    fn next_private(&mut self, views: &impl Views) -> Option<Next<A>> {
-        loop {
-            if self.half.is_some() {
-                return None;
-            }
-            let private = self.private.as_mut()?;
-            if let Some(replay) = &mut private.replay {
-                let portion = match views.view(replay.room) {
-                    Some(view) => portion(self.look, self.number, view, replay),
-                    None => None,
-                };
-                match portion {
-                    Some(portion) => self.half = Some(portion),
-                    None => private.replay = None,
-                }
-                continue;
-            }
-            let Some(item) = private.items.pop_front() else {
-                if private.farewell.is_empty() {
-                    self.private = None;
-                }
-                return None;
-            };
-            self.released += small(item.cost());
-            if let Some(next) = self.item(views, item) {
-                return Some(next);
-            }
-        }
+    /// Whether the next record is longer than a datagram.
+    fn is_too_long(&self, i: usize, view: &View) -> bool {
+        let run = self.runs(i, view).next();
+        run.is_some_and(|run| run.first(self.look).len() > DATAGRAM_BYTES)
     }
 
-    fn item(&mut self, views: &impl Views, item: Item<A>) -> Option<Next<A>> {
-        let (look, private) = (self.look, self.private.as_mut()?);
-        match item {
-            Item::Bytes(bytes) => {
-                self.half = Some(Box::new(join(bytes, private, &mut self.released)));
-            }
-            Item::Direct { from, time_us, body } => {
-                let mut out = Vec::new();
-                look.direct(&mut out, &from, time_us, &body);
-                self.half = Some(Box::new(out.into()));
-            }
-            Item::Own(bytes) => self.half = Some(Box::new(bytes)),
-            Item::History { room, count, id } => {
-                let view = views.view(room)?;
-                let (from, count) = view.last(count as u64);
-                private.replay = Some(Replay { room, at: from, to: view.end(), gap: 0 });
-                let count = usize::try_from(count).unwrap_or(usize::MAX);
-                let (before, after) = around_history(look, view, count, id);
-                private.items.push_front(Item::Own(after));
-                if !before.is_empty() {
-                    self.half = Some(Box::new(before));
+    /// What [`Next::TooLong`] says: the member is told, and the record passed over. Returns how many messages that were.
+    pub fn too_long(&mut self, i: usize, view: &View) -> u64 {
+        let Some(run) = self.runs(i, view).next() else { return 0 };
+        let seq = run.batch.records[run.from].seq;
+        let after = run.batch.first + run.from as u64 + 1;
+        self.half = mtu_notice(self.look, view, seq).filter(|_| seq > 0);
+        self.reached(i, after);
+        u64::from(seq > 0)
+    }
+
+    /// The next changes of a state that the member follows, made ready to be written. False: there are none.
+    fn next_state(&mut self, views: &impl Views) -> bool {
+        let (look, Some(more)) = (self.look, &mut self.more) else { return false };
+        for (room, at) in &mut more.states {
+            if let Some(state) = views.state(*room)
+                && let Some((changes, to)) = state.after(*at, look)
+            {
+                *at = to;
+                if !changes.is_empty() {
+                    self.half = Some(Box::new(changes));
+                    return true;
                 }
-            }
-            Item::Resume { room, at, id } => {
-                let view = views.view(room)?;
-                let resumed = view.resume(at);
-                private.replay = Some(Replay { room, at: resumed.from, to: view.end(), gap: 0 });
-                let mut live = Vec::new();
-                if look.is_json() {
-                    let (room, position) = (view.life().name.as_str(), view.position());
-                    look.event(&mut live, &Event::Live { room, position, id });
-                } else {
-                    look.notice(&mut live, &say(look.lang, "live", &[]));
-                }
-                private.items.push_front(Item::Own(live.into()));
-                if let Some(cursor) = self.cursor_in(room) {
-                    cursor.skip_to_head(view);
-                }
-                if let Some(oldest) = resumed.gap {
-                    let had = if resumed.other_life { 0 } else { at.seq };
-                    let missed = (oldest.seq - 1).saturating_sub(had);
-                    self.forgotten = u32::try_from(missed).unwrap_or(u32::MAX);
-                    let mut out = Vec::new();
-                    match resumed.event(view, at, id).filter(|_| look.is_json()) {
-                        Some(event) => look.event(&mut out, &event),
-                        None => look.error(&mut out, "gap", &format!("oldest={oldest}")),
-                    }
-                    self.half = Some(Box::new(out.into()));
-                }
-            }
-            Item::Look(look, echo) => {
-                self.look = look;
-                self.echo = echo;
-            }
-            Item::Act(act) => {
-                // The rooms that may be left behind still owe the notice of what was missed there.
-                let mut notices = Vec::new();
-                for cursor in self.cursors_mut() {
-                    if let Some(view) = views.view(cursor.room())
-                        && let Some(gap) = cursor.take_gap(view)
-                        && let Some(notice) = gap_notice(look, view, gap)
-                    {
-                        notices.extend_from_slice(&notice);
-                    }
-                }
-                if notices.is_empty() {
-                    return Some(Next::Act(act));
-                }
-                self.released -= small(ITEM_BYTES);
-                self.private().items.push_front(Item::Act(act));
-                self.half = Some(Box::new(notices.into()));
             }
         }
-        None
+        false
     }
 
     /// Drops all that is due but the half-written rest: nobody will read it. Returns what the shell was to be told.
@@ -547,23 +511,6 @@ fn end_of(ends: &[(u32, u64)], room: u32) -> Option<u64> {
 
 fn small(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a private queue is bounded far below 4 GiB")
-}
-
-/// Replies that stand one after the other are one write.
-fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut u32) -> Bytes {
-    if !matches!(private.items.front(), Some(Item::Bytes(_))) {
-        return first;
-    }
-    let mut joined = first.to_vec();
-    while joined.len() < REPLIES_BYTES {
-        let Some(Item::Bytes(bytes)) = private.items.pop_front_if(|i| matches!(i, Item::Bytes(_)))
-        else {
-            break;
-        };
-        *released += small(ITEM_BYTES + bytes.len());
-        joined.extend_from_slice(&bytes);
-    }
-    joined.into()
 }
 
 /// Where `n` bytes into a run are: the record after the one that is cut (inside the batch), and what is left of that one.

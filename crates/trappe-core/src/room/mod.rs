@@ -10,6 +10,7 @@ pub mod listener;
 pub mod log;
 pub mod page;
 mod replay;
+pub mod state;
 pub mod view;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{
     command::Format,
     encode::{self, Look, Marks},
     event::Event,
-    limits::REPLAY_BYTES,
+    limits::{DATAGRAM_BYTES, REPLAY_BYTES},
     words::say,
 };
 
@@ -42,12 +42,15 @@ pub(super) fn portion(
         if record.seq == 0 {
             continue;
         }
-        if look.is_json() {
+        let mut marked = Vec::new();
+        let record = if look.is_json() {
             let marks = Marks { old: true, own: record.author.number == number };
-            encode::marked(&mut out, key, batch, record, marks);
+            encode::marked(&mut marked, key, batch, record, marks);
+            &marked
         } else {
-            out.extend_from_slice(batch.slice(key, i, i + 1));
-        }
+            batch.slice(key, i, i + 1)
+        };
+        look.one(&mut out, record);
     }
     (!out.is_empty()).then(|| Box::new(out.into()))
 }
@@ -71,6 +74,22 @@ pub(super) fn around_history(
         look.notice(&mut after, &say(look.lang, "position", &args));
     }
     (before.into(), after.into())
+}
+
+/// The notice that a message is missed because it doesn't fit into a datagram.
+pub(super) fn mtu_notice(look: Look, view: &View, seq: u64) -> Option<Box<Bytes>> {
+    let mut out = Vec::new();
+    if look.is_json() {
+        let room = view.life().name.as_str();
+        let (from, to, cause) = (Some(seq), Some(seq), "mtu");
+        look.event(&mut out, &Event::Gap { room, from, to, cause, oldest: None, id: None });
+    } else if look.format == Format::Raw {
+        return None;
+    } else {
+        let args = [("from", seq.into()), ("limit", DATAGRAM_BYTES.into())];
+        look.notice(&mut out, &say(look.lang, "gap-mtu", &args));
+    }
+    Some(Box::new(out.into()))
 }
 
 /// The notice of a gap.

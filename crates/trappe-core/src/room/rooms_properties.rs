@@ -9,6 +9,7 @@ use super::{
     item::Item,
     listener::{Listener, Next, Views},
     log::{Log, Retain},
+    state::StateView,
     view::View,
 };
 use crate::{
@@ -62,6 +63,10 @@ struct Shards(BTreeMap<u32, View>);
 impl Views for Shards {
     fn view(&self, room: u32) -> Option<&View> {
         self.0.get(&room)
+    }
+
+    fn state(&self, _: u32) -> Option<&StateView> {
+        None
     }
 }
 
@@ -150,6 +155,7 @@ impl World {
                 Next::Act(Act::Leave(room)) => {
                     self.listener.exit(room);
                 }
+                Next::TooLong(_) => unreachable!("no datagrams here"),
                 Next::Half => {
                     let n = self.listener.half().len().min(left);
                     self.wire.extend_from_slice(&self.listener.half()[..n]);

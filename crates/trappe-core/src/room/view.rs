@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     command::At,
-    encode::Key,
+    encode::{Key, Look},
     message::Position,
     room::batch::{Batch, Life},
 };
@@ -208,11 +208,24 @@ pub struct Run<'v> {
     pub to: usize,
 }
 
-impl Run<'_> {
+impl<'v> Run<'v> {
     /// The log index after the run.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.batch.first + self.to as u64
+    }
+
+    /// The bytes of its first record, in the same look.
+    pub(crate) fn first(&self, look: Look) -> &'v [u8] {
+        self.batch.slice(look.key(), self.from, self.from + 1)
+    }
+
+    /// Its records one by one, in the same look: the log index after each, whether it is a message, and its bytes, which may be none.
+    pub fn records(&self, look: Look) -> impl Iterator<Item = (u64, bool, &'v [u8])> + use<'v> {
+        let (batch, key) = (self.batch, look.key());
+        (self.from..self.to).map(move |i| {
+            (batch.first + i as u64 + 1, batch.records[i].seq > 0, batch.slice(key, i, i + 1))
+        })
     }
 
     /// How many of its records are messages.

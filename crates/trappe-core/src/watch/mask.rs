@@ -29,7 +29,7 @@ pub enum Spoken {
 }
 
 /// Fields of an op that anybody may see: `op`, `id`, and these. Of an op that isn't here, none.
-const OPEN: [(&str, &[&str]); 20] = [
+const OPEN: [(&str, &[&str]); 21] = [
     ("hello", &["rooms"]),
     ("send", &["room", "text", "b64"]),
     ("join", &["room", "after"]),
@@ -47,18 +47,19 @@ const OPEN: [(&str, &[&str]); 20] = [
     ("ping", &["text"]),
     ("why", &["name"]),
     ("quit", &["text"]),
+    ("set", &["room", "key", "v", "text", "b64"]),
+    ("get", &["room", "key"]),
+    ("udp", &[]),
     ("auth", &[]),
-    ("set", &[]),
-    ("get", &[]),
 ];
 
 /// Fields whose values are numbers, or switches.
-const NUMBERS: [&str; 4] = ["id", "n", "after", "on"];
+const NUMBERS: [&str; 5] = ["id", "n", "after", "on", "v"];
 
 /// Names of fields that are no secret themselves, though what they hold may be.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "op", "id", "room", "rooms", "text", "b64", "after", "name", "to", "n", "format", "lang", "on",
-    "session", "token", "key",
+    "session", "token", "key", "v",
 ];
 
 /// The message as anybody may see it, and whether that differs from what it is.
@@ -167,7 +168,7 @@ fn hide_between(bytes: &mut [u8]) {
 /// Whether a value is of a kind that a field which everybody hears can have.
 fn is_plain(name: &str, value: &[u8]) -> bool {
     match value.first() {
-        Some(b'"') => !matches!(name, "id" | "n" | "on" | "rooms"),
+        Some(b'"') => !matches!(name, "id" | "n" | "on" | "v" | "rooms"),
         Some(b'{' | b'[') | None => false,
         Some(_) => NUMBERS.contains(&name),
     }
@@ -288,6 +289,12 @@ mod tests {
             ("/mp  bob  secret", "/mp  bob  ******"),
             ("/msg bob", "/msg bob"),
             ("/msg", "/msg"),
+            ("/set score#3 dix points", "/set score#3 dix points"),
+            ("/SET score ", "/SET score "),
+            ("/get score", "/get score"),
+            ("/get", "/get"),
+            ("/udp", "/udp"),
+            ("/sett score 3", "/sett ***** *"),
             ("/auth s3same", "/auth ******"),
             ("/AUTH s3same", "/AUTH ******"),
             ("/auht s3same ouvre", "/auht ****** *****"),
@@ -322,6 +329,37 @@ mod tests {
                 r#"{"op":"msg","to":"bob","b64":"********"}"#,
             ),
             (r#"{"op":"auth","token":"s3same"}"#, r#"{"op":"auth","token":"******"}"#),
+            (
+                r#"{"op":"set","room":"a","key":"score","v":3,"text":"dix","id":7}"#,
+                r#"{"op":"set","room":"a","key":"score","v":3,"text":"dix","id":7}"#,
+            ),
+            (
+                r#"{"op":"set","key":"score","b64":"ZGl4","token":"s3same"}"#,
+                r#"{"op":"set","key":"score","b64":"ZGl4","token":"******"}"#,
+            ),
+            (
+                r#"{"op":"set","key":"score","v":"s3same","text":42}"#,
+                r#"{"op":"set","key":"score","v":"******","text":**}"#,
+            ),
+            (
+                r#"{"op":"set","key":["s3same"],"value":"s3same"}"#,
+                r#"{"op":"set","key":**********,"*****":"******"}"#,
+            ),
+            (
+                r#"{"op":"get","room":"a","key":"score"}"#,
+                r#"{"op":"get","room":"a","key":"score"}"#,
+            ),
+            (
+                r#"{"op":"get","key":"a","text":"s3same"}"#,
+                r#"{"op":"get","key":"a","text":"******"}"#,
+            ),
+            (r#"{"op":"udp","id":7}"#, r#"{"op":"udp","id":7}"#),
+            (r#"{"op":"udp","key":"s3same"}"#, r#"{"op":"udp","key":"******"}"#),
+            // A key is open for those that have one.
+            (
+                r#"{"op":"send","text":"a","key":"s3same"}"#,
+                r#"{"op":"send","text":"a","key":"******"}"#,
+            ),
             (
                 r#"{"\u006fp":"hello","s\u0065ssion":"20f34e"}"#,
                 r#"{"\u006fp":"hello","s\u0065ssion":"******"}"#,
@@ -402,7 +440,7 @@ mod tests {
         fn a_secret_never_gets_through_whatever_stands_around_it(
             before in r#"[ {}":,\\a-z]{0,12}"#,
             after in r#"[ {}":,\\a-z]{0,12}"#,
-            op in "(hello|auth|msg|nick|zzz)",
+            op in "(hello|auth|msg|nick|udp|zzz)",
             key in "(session|token|key)",
         ) {
             for message in [

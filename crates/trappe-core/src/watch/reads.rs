@@ -61,7 +61,8 @@ impl Reads {
             End::Nul => (0, 1),
             End::Length => (4, 0),
             End::Text | End::Binary => (header_of(size), 0),
-            End::Pause | End::Eof | End::Read => (0, 0),
+            // Of a datagram its newline may have been taken off: then there is nothing to cut either.
+            End::Pause | End::Eof | End::Read | End::Datagram => (0, 0),
         };
         let len = self.given - self.begun;
         let after = self.given.saturating_sub(delimiter);

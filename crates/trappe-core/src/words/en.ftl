@@ -67,6 +67,15 @@ gap = gap { $from }..{ $to } ({ $count ->
     [one] { $count } message
    *[other] { $count } messages
     })
+gap-mtu = gap { $from }..{ $from } (1 message, longer than a datagram of { $limit } bytes)
+following = state of { $room }: { $count ->
+    [one] { $count } key
+   *[other] { $count } keys
+    }
+udp-key = within { $seconds } s, send to this port a UDP datagram that begins with { $key }; what its address says from then on is said by you
+udp-already = you are here by UDP: each of your datagrams is yours already
+no-udp = this server speaks no UDP (--only)
+udp-attached = what { $address } says by datagrams is said by you from now on
 format-is = format: { $format }
 framing-is = framing: { $framing }
 lang-is = language: { $lang }
@@ -132,6 +141,14 @@ too-many-arguments = there is something too many; usage: { $usage }
 not-utf8 = unreadable command: it isn't UTF-8; nothing is sent
 not-yet = { $what } doesn't exist yet in this version
 bad-position = "{ $given }" is no position; expected: EPOCH@SEQ, or SEQ alone
+bad-key-empty = a key can't be empty
+bad-key-long = a key has { $limit } characters at most
+bad-key-character = "{ $character }" can't be in a key; letters, digits, - _ . : / only
+bad-key-marks = in a key, a combining mark stands on a letter, and a letter bears { $limit } at most
+bad-version = "{ $given }" is no version; expected: KEY#V, V a whole number from 0 to 2^32 − 1
+no-such-key = this key has no value here: { $key }; /get gives all that have one, /set gives it one
+stale-version = { $key }: you have given version { $version } or a newer one already; nothing is changed
+state-full = there is no space left for the state of { $room }; nothing is changed; shorten values, or empty some
 bad-name-empty = a name can't be empty
 bad-name-long = a name has { $limit } characters at most
 bad-name-character = "{ $character }" can't be in a name; letters, digits, - _ . only
@@ -144,16 +161,20 @@ name-taken-bare = { $name } is taken; choose another name
 no-such-member = nobody is called { $name }; /who tells who is here
 no-such-room = no room is called { $room }; /rooms lists them, /join makes it
 busy = { $name } can't receive anything just now; not delivered, try again later
+mtu = { $name } receives by datagrams, and this message doesn't fit into one; not delivered, make it shorter
+mtu-reply = this answer has { $bytes } bytes, a datagram { $limit } at most; ask for less, or connect by TCP
 full-members = the hub is full: it can hold no more members; try again later
 full-rooms = the hub is full: it can hold no more rooms; join one, /rooms lists them
 full-descriptors = the hub is full: the system gives it no more connections; try again in a moment
 remote-refused = this hub speaks only to its own machine until told otherwise; start it with --open, or connect through ssh -L PORT:localhost:PORT HOST
 slow-closed = connection closed: read too slowly, the hub could keep no more; read faster, or /format text, which tells what is missing and goes on
 stalled-closed = connection closed: nothing was read for too long
+silent-closed = nothing came from you for 60 s: you are no member any more; /join ROOM brings you back, and an empty datagram now and then is enough to stay
 shutting-down = the server is stopping; connect again later
 
 one-room = JSON may be in several rooms, the other formats in one only; you are in { $count }; keep just one
 framing-fixed = on WebSocket each message is a frame already; /framing means nothing there
+framing-udp = by UDP each datagram is a message already; /framing means nothing there
 not-an-op = expected a JSON object with "op", such as send with "text", or a command such as /help
 bad-json = this isn't JSON, from byte { $at } on; one object a line or a frame
 not-an-object = this is JSON, but no object; each line or frame is an object, with op
@@ -173,6 +194,7 @@ bad-field = the field "{ $field }" won't do; expected: { $wanted ->
     [number] a whole number from 0 to 2^53 − 1
     [count] a whole number from 1 to 2^53 − 1
     [position] "EPOCH@SEQ", "SEQ" or a whole number
+    [version] a whole number from 0 to 2^32 − 1
     [rooms] a list of at most { $limit } rooms, each an object with room
     [format] text, raw or json
    *[lang] fr or en
@@ -312,6 +334,9 @@ help-who = tells who is here
 help-rooms = lists the rooms
 help-history = gives the last messages again (10 without a number)
 help-resume = gives all that follows a position again
+help-set = gives KEY a value in the room's state, or takes it away if nothing follows the space; V, if there is one, has to grow
+help-get = gives the value of KEY; without KEY: all of the room's, then each change
+help-udp = gives a key to be used once: datagrams of the address that sends it are yours
 help-format = chooses what you receive: text for eyes, raw or json for programs
 help-framing = chooses where a message ends: auto, line, chunk, len32, nul
 help-lang = chooses the language of the sentences

@@ -68,6 +68,15 @@ gap = gap { $from }..{ $to } ({ $count ->
     [one] { $count } message
    *[other] { $count } messages
     })
+gap-mtu = gap { $from }..{ $from } (1 message, plus long qu'un datagramme de { $limit } octets)
+following = état de { $room } : { $count ->
+    [one] { $count } clé
+   *[other] { $count } clés
+    }
+udp-key = d'ici { $seconds } s, envoyez à ce port un datagramme UDP qui commence par { $key } ; ce que son adresse dira sera dit par vous
+udp-already = vous êtes en UDP : chacun de vos datagrammes est déjà de vous
+no-udp = ce serveur ne parle pas UDP (--only)
+udp-attached = ce que dit { $address } par datagrammes est désormais dit par vous
 format-is = format : { $format }
 framing-is = découpage : { $framing }
 lang-is = langue : { $lang }
@@ -133,6 +142,14 @@ too-many-arguments = il y a quelque chose de trop ; usage : { $usage }
 not-utf8 = commande illisible : ce n'est pas de l'UTF-8 ; rien n'est envoyé
 not-yet = { $what } n'existe pas encore dans cette version
 bad-position = « { $given } » n'est pas une position ; attendu : EPOCH@SEQ, ou SEQ seul
+bad-key-empty = une clé ne peut pas être vide
+bad-key-long = une clé a { $limit } caractères au plus
+bad-key-character = « { $character } » ne va pas dans une clé ; lettres, chiffres, - _ . : / seulement
+bad-key-marks = dans une clé, un signe combiné se pose sur une lettre, et une lettre en porte { $limit } au plus
+bad-version = « { $given } » n'est pas une version ; attendu : KEY#V, V un entier de 0 à 2^32 − 1
+no-such-key = cette clé n'a pas de valeur ici : { $key } ; /get donne toutes celles qui en ont, /set lui en donne une
+stale-version = { $key } : vous avez déjà donné la version { $version } ou une plus récente ; rien n'est changé
+state-full = il n'y a plus de place pour l'état de { $room } ; rien n'est changé ; raccourcissez des valeurs, ou videz-en
 bad-name-empty = un nom ne peut pas être vide
 bad-name-long = un nom a { $limit } caractères au plus
 bad-name-character = « { $character } » ne va pas dans un nom ; lettres, chiffres, - _ . seulement
@@ -145,16 +162,20 @@ name-taken-bare = { $name } est déjà pris ; choisissez un autre nom
 no-such-member = personne ne s'appelle { $name } ; /who dit qui est là
 no-such-room = aucun salon ne s'appelle { $room } ; /rooms les liste, /join le crée
 busy = { $name } ne peut rien recevoir pour le moment ; message non remis, réessayez plus tard
+mtu = { $name } reçoit par datagrammes, et ce message ne tient pas dans un seul ; message non remis, raccourcissez-le
+mtu-reply = cette réponse a { $bytes } octets, un datagramme { $limit } au plus ; demandez-en moins, ou connectez-vous en TCP
 full-members = le hub est plein : il ne peut tenir plus de membres ; réessayez plus tard
 full-rooms = le hub est plein : il ne peut tenir plus de salons ; rejoignez-en un, /rooms les liste
 full-descriptors = le hub est plein : le système ne lui donne plus de connexions ; réessayez dans un instant
 remote-refused = ce hub ne parle qu'à sa propre machine tant qu'on ne lui dit rien d'autre ; lancez-le avec --open, ou passez par ssh -L PORT:localhost:PORT HOST
 slow-closed = connexion fermée : lecture trop lente, le hub ne pouvait garder davantage ; lisez plus vite, ou /format text, qui dit ce qui manque et continue
 stalled-closed = connexion fermée : rien n'a été lu depuis trop longtemps
+silent-closed = rien reçu de vous depuis 60 s : vous n'êtes plus membre ; /join ROOM vous fait revenir, et un datagramme vide de temps en temps suffit à rester
 shutting-down = le serveur s'arrête ; reconnectez-vous plus tard
 
 one-room = le format JSON permet d'être dans plusieurs salons, les autres non ; vous êtes dans { $count } ; n'en gardez qu'un
 framing-fixed = sur WebSocket, chaque message est déjà une trame ; /framing n'y a pas de sens
+framing-udp = en UDP, chaque datagramme est déjà un message ; /framing n'y a pas de sens
 not-an-op = attendu : un objet JSON avec "op", comme send avec "text", ou une commande comme /help
 bad-json = ce n'est pas du JSON, à partir de l'octet { $at } ; un objet par ligne ou par trame
 not-an-object = c'est du JSON, mais pas un objet ; chaque ligne ou trame est un objet, avec op
@@ -174,6 +195,7 @@ bad-field = le champ « { $field } » ne convient pas ; attendu : { $wanted ->
     [number] un entier de 0 à 2^53 − 1
     [count] un entier de 1 à 2^53 − 1
     [position] "EPOCH@SEQ", "SEQ" ou un entier
+    [version] un entier de 0 à 2^32 − 1
     [rooms] une liste de { $limit } salons au plus, chacun un objet avec room
     [format] text, raw ou json
    *[lang] fr ou en
@@ -313,6 +335,9 @@ help-who = dit qui est là
 help-rooms = liste les salons
 help-history = redonne les derniers messages (10 sans nombre)
 help-resume = redonne tout ce qui suit une position
+help-set = donne à KEY une valeur dans l'état du salon, ou la retire si rien ne suit l'espace ; V, s'il y en a un, doit augmenter
+help-get = donne la valeur de KEY ; sans KEY : toutes celles du salon, puis chaque changement
+help-udp = donne une clé à usage unique : les datagrammes de l'adresse qui l'envoie sont les vôtres
 help-format = choisit ce que l'on reçoit : text pour les yeux, raw ou json pour les programmes
 help-framing = choisit où un message finit : auto, line, chunk, len32, nul
 help-lang = choisit la langue des phrases

@@ -6,6 +6,7 @@ use clap::{
     Args,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use ipnet::IpNet;
 use trappe_core::{
     command::{Format, Lang},
     framing::Framing,
@@ -47,8 +48,8 @@ pub(super) struct ServerArgs {
     /// Another address to listen on, or a Unix socket; may be repeated; alone, without --host and --port, instead of theirs
     #[arg(long, value_name = "[HOST]:PORT|unix:PATH", value_parser = listen())]
     listen: Vec<Listen>,
-    /// Speaks only these [default: lines,http,ws]
-    #[arg(long, value_name = "lines,http,ws", value_parser = parse::<Only>)]
+    /// Speaks only these [default: lines,http,ws,udp]
+    #[arg(long, value_name = "lines,http,ws,udp", value_parser = parse::<Only>)]
     only: Option<Only>,
     /// A name under which browsers may reach the hub, beside localhost and addresses; may be repeated
     #[arg(long, value_name = "NAME", value_parser = host_name)]
@@ -59,6 +60,9 @@ pub(super) struct ServerArgs {
     /// Serves /echo, which says back what it is told: for test suites of the WebSocket protocol
     #[arg(long, hide = true)]
     echo: bool,
+    /// Networks whose addresses need not be proved by UDP, beside this machine's own: 10.0.0.0/8,192.168.1.0/24
+    #[arg(long, value_name = "NET", value_delimiter = ',')]
+    udp_trust: Vec<IpNet>,
     /// Lets everyone connect who reaches the port, not only this machine
     #[arg(long)]
     open: bool,
@@ -172,6 +176,7 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
         allow_hosts: args.allow_host.clone(),
         allow_origins: args.allow_origin.clone(),
         echo: args.echo,
+        udp_trust: args.udp_trust.clone(),
         open: args.open,
         workers: args.workers.map_or_else(cores, usize::from),
         format: args.format,

@@ -22,7 +22,7 @@ use prometheus_client::{
 };
 
 use crate::server::metrics::{
-    Counted, DELIVERY_BOUNDS, Metrics, Missed, Refused, STATUS_CLASSES, Transport,
+    Counted, DELIVERY_BOUNDS, Dropped, Metrics, Missed, Refused, STATUS_CLASSES, Transport,
 };
 
 /// What is asked of the hub itself, since nobody counts it.
@@ -203,6 +203,8 @@ impl Reading {
         let missed = Missed::ALL.map(Missed::as_str).into_iter().zip(counted.missed);
         let help = "Messages that members missed, and were told so, by cause.";
         to.counters("trappe_missed_messages", help, "cause", missed)?;
+        let help = "Changes of rooms' shared states.";
+        to.counter("trappe_state_changes", None, help, counted.changes)?;
         let help = "From a message's arrival at the hub until it is written to a member.";
         to.histogram("trappe_delivery", help, counted)?;
         let help = "Read from clients.";
@@ -218,6 +220,9 @@ impl Reading {
         to.counters("trappe_connections", help, "transport", accepted)?;
         let refused = Refused::ALL.map(Refused::as_str).into_iter().zip(counted.refused);
         to.counters("trappe_refused", "Connections refused, by reason.", "reason", refused)?;
+        let dropped = Dropped::ALL.map(Dropped::as_str).into_iter().zip(counted.dropped);
+        let help = "Datagrams dropped, by cause.";
+        to.counters("trappe_dropped_datagrams", help, "cause", dropped)?;
         let requests = STATUS_CLASSES.into_iter().zip(counted.requests);
         let help = "HTTP requests answered, by the class of their status.";
         to.counters("trappe_http_requests", help, "code", requests)?;

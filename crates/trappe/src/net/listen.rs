@@ -28,7 +28,8 @@ use trappe_core::limits::{
 
 use super::{address::Peer, unix};
 
-/// What is spoken on the hub's listeners: `--only lines,http,ws`. Never nothing.
+/// What is spoken on the hub's ports: `--only lines,http,ws,udp`. Never nothing.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Only {
     /// Raw clients: lines, and the other framings.
@@ -37,12 +38,14 @@ pub struct Only {
     pub http: bool,
     /// WebSocket; its request is HTTP, the rest of HTTP isn't served for it.
     pub ws: bool,
+    /// Datagrams, on the same ports.
+    pub udp: bool,
 }
 
 /// All of it.
 impl Default for Only {
     fn default() -> Only {
-        Only { lines: true, http: true, ws: true }
+        Only { lines: true, http: true, ws: true, udp: true }
     }
 }
 
@@ -57,13 +60,14 @@ impl FromStr for Only {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Only, String> {
-        let mut only = Only { lines: false, http: false, ws: false };
+        let mut only = Only { lines: false, http: false, ws: false, udp: false };
         for one in text.split(',') {
             match one.trim() {
                 "lines" => only.lines = true,
                 "http" => only.http = true,
                 "ws" => only.ws = true,
-                _ => return Err("expected lines, http, ws, or several: lines,http".to_owned()),
+                "udp" => only.udp = true,
+                _ => return Err("expected lines, http, ws, udp, or several: lines,udp".to_owned()),
             }
         }
         Ok(only)
@@ -73,7 +77,7 @@ impl FromStr for Only {
 /// As it is typed.
 impl fmt::Display for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [(self.lines, "lines"), (self.http, "http"), (self.ws, "ws")];
+        let all = [(self.lines, "lines"), (self.http, "http"), (self.ws, "ws"), (self.udp, "udp")];
         let named: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         f.pad(&named.join(","))
     }
@@ -249,12 +253,13 @@ mod tests {
 
     #[test]
     fn what_is_spoken_is_read_as_it_is_typed() {
-        let only = |lines, http, ws| Only { lines, http, ws };
+        let only = |lines, http, ws, udp| Only { lines, http, ws, udp };
         let table = [
-            ("lines", only(true, false, false), "lines"),
-            ("http, lines", only(true, true, false), "lines,http"),
-            ("ws", only(false, false, true), "ws"),
-            ("ws,http,lines,ws", Only::default(), "lines,http,ws"),
+            ("lines", only(true, false, false, false), "lines"),
+            ("http, lines", only(true, true, false, false), "lines,http"),
+            ("ws", only(false, false, true, false), "ws"),
+            ("udp,lines", only(true, false, false, true), "lines,udp"),
+            ("udp,ws,http,lines,ws", Only::default(), "lines,http,ws,udp"),
         ];
         for (text, meant, shown) in table {
             assert_eq!(text.parse(), Ok(meant), "{text}");

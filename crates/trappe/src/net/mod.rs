@@ -2,6 +2,8 @@
 
 pub(crate) mod address;
 pub(crate) mod alive;
+pub(crate) mod cookie;
+pub(crate) mod datagram;
 pub(crate) mod holder;
 pub(crate) mod listen;
 pub(crate) mod refusal;

@@ -3,16 +3,41 @@
 use std::{
     io::{self, IoSlice},
     net::Shutdown,
+    rc::Rc,
     task::{Context, Poll},
 };
 
 use tokio::{io::Interest, net::tcp::OwnedWriteHalf};
+use trappe_core::encode::{DATAGRAM_HEADER_BYTES, first_datagram};
 
-/// The writing end of a member. The other wires (TLS, datagrams, HTTP bodies) become further variants.
+use super::datagram::{Port, Route};
+
+/// The writing end of a member. Another wire, TLS, becomes a further variant.
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// Plain TCP: the common slice of the log goes straight to the kernel.
     Stream(OwnedWriteHalf),
+    /// UDP: wants records, not runs of bytes, and shares its socket with all others of its port.
+    /// Boxed: few members are, and every one would pay for the room.
+    Datagram(Box<Datagrams>),
+}
+
+/// The writing end of a member by UDP.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    port: Rc<Port>,
+    route: Route,
+}
+
+impl Datagrams {
+    pub(crate) fn new(port: Rc<Port>, route: Route) -> Datagrams {
+        Datagrams { port, route }
+    }
+
+    /// Sends one datagram, whole or not at all.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.port.send(self.route, bytes)
+    }
 }
 
 /// The runtime is told that the socket takes no more, and so will tell when it does again. Before that it isn't asked: its
@@ -26,30 +51,58 @@ fn blocked(half: &OwnedWriteHalf, error: io::Error) -> io::Error {
 }
 
 impl Sink {
-    /// Writes what the kernel takes now. `WouldBlock` where that is nothing.
+    /// Writes what the kernel takes now. `WouldBlock` where that is nothing. Of datagrams that wait (see
+    /// [`first_datagram`]) the first is written, or none.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let Sink::Stream(half) = self;
-        socket2::SockRef::from(half.as_ref()).send(bytes).map_err(|error| blocked(half, error))
+        match self {
+            Sink::Stream(half) => socket2::SockRef::from(half.as_ref())
+                .send(bytes)
+                .map_err(|error| blocked(half, error)),
+            Sink::Datagram(datagrams) => {
+                let (datagram, taken) = first_datagram(bytes);
+                datagrams.send(datagram).map(|()| taken)
+            }
+        }
     }
 
-    /// The same for several slices at once.
+    /// What [`write`](Self::write) takes beside what is sent.
+    pub(crate) fn header(&self) -> usize {
+        match self {
+            Sink::Stream(_) => 0,
+            Sink::Datagram(_) => DATAGRAM_HEADER_BYTES,
+        }
+    }
+
+    /// The same for several slices of a stream at once.
     pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Sink::Stream(half) = self;
-        socket2::SockRef::from(half.as_ref())
-            .send_vectored(slices)
-            .map_err(|error| blocked(half, error))
+        match self {
+            Sink::Stream(half) => socket2::SockRef::from(half.as_ref())
+                .send_vectored(slices)
+                .map_err(|error| blocked(half, error)),
+            Sink::Datagram(_) => unreachable!("datagrams are sent one by one"),
+        }
     }
 
     /// Has `cx` woken when something may be taken again.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Sink::Stream(half) = self;
-        half.as_ref().poll_write_ready(cx)
+        match self {
+            Sink::Stream(half) => half.as_ref().poll_write_ready(cx),
+            Sink::Datagram(datagrams) => datagrams.port.poll_ready(cx).map(Ok),
+        }
     }
 
-    /// Ends the sending half: the peer reads to here, then end of stream.
+    /// Ends the sending half: the peer reads to here, then end of stream. Datagrams have no end.
     pub(crate) fn shutdown(&self) {
-        let Sink::Stream(half) = self;
-        // A peer that is gone already needs no goodbye.
-        let _gone = socket2::SockRef::from(half.as_ref()).shutdown(Shutdown::Write);
+        if let Sink::Stream(half) = self {
+            // A peer that is gone already needs no goodbye.
+            let _gone = socket2::SockRef::from(half.as_ref()).shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Lets go of it: of a stream, the close itself ends it; a shutdown before it would be one system call more.
+    pub(crate) fn close(self) {
+        if let Sink::Stream(half) = self {
+            half.forget();
+        }
     }
 }

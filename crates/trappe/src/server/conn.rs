@@ -19,6 +19,15 @@ use crate::net::address::Peer;
 /// Rooms, each with a log index. Boxed twice over: nearly nobody is behind, and everybody pays for the pointer.
 type Behind = Box<Vec<(u32, u64)>>;
 
+/// Asked of a reader: to drop its unfinished message.
+const EVICT: u8 = 1;
+/// Asked of a reader: to take what datagrams have said for its member.
+const SAID: u8 = 2;
+/// Another connection has taken the session over.
+const SUPERSEDED: u8 = 1;
+/// The member has left, or is leaving.
+const LEFT: u8 = 2;
+
 /// One connection, from accept to close.
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -35,8 +44,8 @@ pub(crate) struct Conn {
     /// The log index and seq of the lobby when it came.
     pub(crate) entry: (u64, u64),
     stage: AtomicU8,
-    /// Its unfinished message is to be dropped.
-    evicted: AtomicBool,
+    /// What its reader is asked to do: [`EVICT`], [`SAID`].
+    asked: AtomicU8,
     /// Its number once it is a member, 0 before.
     number: AtomicU64,
     /// Bytes in its private queue, or under way to it.
@@ -47,8 +56,8 @@ pub(crate) struct Conn {
     pub(crate) rejected: AtomicU32,
     /// For each room in which it is behind, the log index that it had got to when it was last looked at.
     behind: Mutex<Option<Behind>>,
-    /// Another connection has taken its session over.
-    superseded: AtomicBool,
+    /// How its member came to its end: [`SUPERSEDED`], [`LEFT`].
+    over: AtomicU8,
     /// A byte has come from it.
     heard: AtomicBool,
     /// A byte has been written to it.
@@ -93,13 +102,13 @@ impl Conn {
             refused,
             entry,
             stage: AtomicU8::new(Stage::Silent as u8),
-            evicted: AtomicBool::new(false),
+            asked: AtomicU8::new(0),
             number: AtomicU64::new(0),
             queued: AtomicUsize::new(0),
             missed: AtomicU64::new(0),
             rejected: AtomicU32::new(0),
             behind: Mutex::new(None),
-            superseded: AtomicBool::new(false),
+            over: AtomicU8::new(0),
             heard: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
             transport: AtomicU8::new(match peer {
@@ -136,11 +145,11 @@ impl Conn {
 
     /// Whether another connection has taken its session over: what it says from then on is nobody's.
     pub(crate) fn is_superseded(&self) -> bool {
-        self.superseded.load(Acquire)
+        self.over.load(Acquire) & SUPERSEDED != 0
     }
 
     pub(crate) fn supersede(&self) {
-        self.superseded.store(true, Release);
+        self.over.fetch_or(SUPERSEDED, AcqRel);
     }
 
     /// Whether somebody watches its wire.
@@ -151,6 +160,26 @@ impl Conn {
     /// Returns whether somebody did.
     pub(crate) fn set_watched(&self, watched: bool) -> bool {
         self.watched.swap(watched, Relaxed)
+    }
+
+    /// Datagrams have said something for it: its reader is woken.
+    pub(crate) fn set_said(&self) {
+        self.asked.fetch_or(SAID, AcqRel);
+        self.wake();
+    }
+
+    /// Whether they have, since this was last asked.
+    pub(crate) fn take_said(&self) -> bool {
+        self.take_asked(SAID)
+    }
+
+    /// Whether its member has left, or is leaving.
+    pub(crate) fn has_left(&self) -> bool {
+        self.over.load(Relaxed) & LEFT != 0
+    }
+
+    pub(crate) fn set_left(&self) {
+        self.over.fetch_or(LEFT, AcqRel);
     }
 
     /// How many bytes were heard from it.
@@ -251,13 +280,17 @@ impl Conn {
 
     /// The pool is full and this client holds most of it: its reader is to drop what is unfinished.
     pub(crate) fn evict(&self) {
-        self.evicted.store(true, Release);
+        self.asked.fetch_or(EVICT, AcqRel);
         self.wake();
     }
 
     /// Whether that was asked, once.
     pub(crate) fn take_evicted(&self) -> bool {
-        self.evicted.load(Relaxed) && self.evicted.swap(false, AcqRel)
+        self.take_asked(EVICT)
+    }
+
+    fn take_asked(&self, what: u8) -> bool {
+        self.asked.load(Relaxed) & what != 0 && self.asked.fetch_and(!what, AcqRel) & what != 0
     }
 
     /// Remembers how to wake the reader.

@@ -7,13 +7,16 @@ use std::{
 
 use bytes::Bytes;
 use trappe_core::{
-    command::Request,
+    command::{Format, Lang, Request},
+    encode::{Look, Wire},
     event::Standing,
-    limits::LAST_WORD_CHARS,
+    framing::Framing,
+    limits::{DATAGRAM_BYTES, LAST_WORD_CHARS, UDP_KEY_KEPT},
     message::{Author, Kind},
     name::Name,
     reply::{self, Ending},
-    room::item::Item,
+    room::{item::Item, state::SetError},
+    state_key::StateKey,
     words::say,
 };
 
@@ -21,6 +24,7 @@ use super::{
     Shared,
     conn::Conn,
     mail::{Act, Mail},
+    metrics::Transport,
     moves,
     room::Room,
     voice::Voice,
@@ -63,6 +67,30 @@ pub(super) fn ask(
                 voice.queue(shared, conn, Item::Resume { room: room.id, at, id });
             }
         }
+        Request::Set { key, version, value } => {
+            if let Some(room) = voice.room(room) {
+                set(shared, voice, now, &room, (key, version), &value);
+            }
+        }
+        Request::Get(Some(key)) => {
+            if let Some(room) = voice.room(room) {
+                let value = room.state.lock().get(&key);
+                let Voice { session, out, .. } = voice;
+                let to = session.to();
+                match value {
+                    Some(value) => to.look.state(out, room.name().as_str(), &value, to.id),
+                    None => to.no_such_key(out, &key),
+                }
+            }
+        }
+        Request::Get(None) => {
+            if let Some(room) = voice.room(room) {
+                let keys = room.state.lock().len();
+                voice.session.to().following(&mut voice.out, room.name().as_str(), keys);
+                voice.queue(shared, conn, Item::Act(Act::Follow(room.id)));
+            }
+        }
+        Request::Udp => udp(shared, conn, voice, now),
         Request::Why(name) => why(shared, conn, voice, now, name.as_deref()),
         Request::Quit(word) => {
             quit(shared, conn, voice, &word);
@@ -108,6 +136,45 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
     }
 }
 
+/// A value of the room's state. Those who follow it are told, this one too if it does.
+fn set(
+    shared: &Shared,
+    voice: &mut Voice,
+    now: Duration,
+    room: &Room,
+    (key, version): (StateKey, Option<u32>),
+    value: &[u8],
+) {
+    let author = voice.author().clone();
+    let time_us = shared.unix_us(now);
+    let set = room.set(&shared.posts, time_us, author, (key.clone(), version), value);
+    let Voice { session, out, .. } = voice;
+    let to = session.to();
+    match set {
+        Ok(seq) => {
+            shared.metrics.changed();
+            to.state_ack(out, room.name().as_str(), seq);
+        }
+        // Datagrams overtake one another: there is nothing to be said about it, unless it is asked.
+        Err(SetError::Stale) if to.look.wire == Wire::Datagram && to.id.is_none() => {}
+        Err(SetError::Stale) => to.stale_version(out, &key, version.unwrap_or_default()),
+        Err(_) => to.state_full(out, room.name().as_str()),
+    }
+}
+
+/// A one-time key by which an address of datagrams speaks for this member.
+fn udp(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration) {
+    let Voice { session, out, .. } = voice;
+    let to = session.to();
+    if to.look.wire == Wire::Datagram {
+        to.error(out, "not-here", &say(to.look.lang, "udp-already", &[]));
+    } else if !shared.speaks_udp {
+        to.error(out, "not-here", &say(to.look.lang, "no-udp", &[]));
+    } else {
+        to.udp_key(out, &shared.keys.issue(now, conn), UDP_KEY_KEPT.as_secs());
+    }
+}
+
 fn message(shared: &Shared, conn: &Conn, voice: &mut Voice, now: Duration, to: &str, body: &[u8]) {
     let found = shared.hub.lock().find(to).map(|(_, member)| Arc::clone(&member.handle));
     let item = Item::Direct {
@@ -118,12 +185,34 @@ fn message(shared: &Shared, conn: &Conn, voice: &mut Voice, now: Duration, to: &
     let reply = voice.session.to();
     match found {
         None => reply.no_such_member(&mut voice.out, to),
+        Some(target) if target.transport() == Transport::Udp && !fits(voice.author(), body) => {
+            reply.too_long_for_datagram(&mut voice.out, to);
+        }
         Some(target) if !target.reserve(item.cost()) => reply.busy(&mut voice.out, to),
         Some(target) => {
             shared.posts.to(&target, Mail::Private(Arc::clone(&target), item));
             shared.metrics.worker(conn.worker).messages(1);
             reply.delivered(&mut voice.out);
         }
+    }
+}
+
+/// Whether a private message is no longer than a datagram, whatever its reader's format makes of it.
+fn fits(from: &Author, body: &[u8]) -> bool {
+    let mut text = Vec::new();
+    let mut json = Vec::new();
+    let look = |format| Look {
+        format,
+        framing: Framing::Line,
+        wire: Wire::Stream,
+        lang: Lang::Fr,
+        quiet: false,
+    };
+    // A body that doesn't fit as it is needs no encoding.
+    body.len() <= DATAGRAM_BYTES && {
+        look(Format::Text).direct(&mut text, from, 0, body);
+        look(Format::Json).direct(&mut json, from, 0, body);
+        text.len().max(json.len()) <= DATAGRAM_BYTES
     }
 }
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use trappe_core::limits::{EXPIRY, GOODBYE_IDLE, GOODBYE_TOTAL};
 
 use super::{conn::Stage, pump::Pump};
-use crate::net::sink::Sink;
 
 impl Pump {
     /// Nothing after the end of each room (where the member stands, if it has none here) is written to the member; when all
@@ -65,9 +64,7 @@ impl Pump {
         self.count_half(id, 0);
         let slot = self.slots.remove(id as usize);
         slot.conn.forget_waker();
-        let Sink::Stream(half) = slot.sink;
-        // The close itself ends the stream; a shutdown before it would be one system call more.
-        half.forget();
+        slot.sink.close();
     }
 
     /// Ends those that have been ending for too long without reading what is due to them.

@@ -20,6 +20,8 @@ pub(crate) enum Act {
     Enter(Arc<Room>, (u64, u64)),
     /// From here on it doesn't read that room any more.
     Leave(u32),
+    /// From here on it follows that room's state, beginning with all of it.
+    Follow(u32),
 }
 
 /// A mail to a worker's pump.
@@ -40,6 +42,8 @@ pub(crate) enum Mail {
     View(Arc<Room>, VecDeque<Arc<Batch>>, (u64, u64, u64)),
     /// A connection has become a member of a room, from a log index and seq on.
     Enter(Arc<Conn>, Arc<Room>, (u64, u64)),
+    /// The state of a room with followers on this worker has changed, for the first time since it was last looked at.
+    Changed(Arc<Room>),
     /// Something for a member's private queue; its cost is claimed or reserved there.
     Private(Arc<Conn>, Item<Act>),
     /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.

@@ -23,12 +23,20 @@ pub(crate) enum Transport {
     Events,
     /// A single HTTP request: never a member.
     Http,
+    /// Datagrams.
+    Udp,
 }
 
 impl Transport {
     /// All of them, each at its own place.
-    pub(crate) const ALL: [Transport; 5] =
-        [Transport::Tcp, Transport::Unix, Transport::WebSocket, Transport::Events, Transport::Http];
+    pub(crate) const ALL: [Transport; 6] = [
+        Transport::Tcp,
+        Transport::Unix,
+        Transport::WebSocket,
+        Transport::Events,
+        Transport::Http,
+        Transport::Udp,
+    ];
 
     /// Its name as a label, and wherever else a program reads it; it never changes.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -38,6 +46,7 @@ impl Transport {
             Transport::WebSocket => "ws",
             Transport::Events => "sse",
             Transport::Http => "http",
+            Transport::Udp => "udp",
         }
     }
 }
@@ -49,17 +58,20 @@ pub(crate) enum Missed {
     Slow,
     /// It came back to a position older than what is kept, or of another life of the room.
     Forgotten,
+    /// They were longer than a datagram.
+    Mtu,
 }
 
 impl Missed {
     /// All of them, each at its own place.
-    pub(crate) const ALL: [Missed; 2] = [Missed::Slow, Missed::Forgotten];
+    pub(crate) const ALL: [Missed; 3] = [Missed::Slow, Missed::Forgotten, Missed::Mtu];
 
     /// Its name as a label, the `cause` of a gap (PROTOCOL §5).
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Missed::Slow => "slow",
             Missed::Forgotten => "forgotten",
+            Missed::Mtu => "mtu",
         }
     }
 }
@@ -92,6 +104,38 @@ impl Refused {
             Refused::Protocol => "protocol",
             Refused::Tls => "tls",
             Refused::Only => "only",
+        }
+    }
+}
+
+/// Why a datagram that came was dropped, or one that was to go couldn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Everyone in the room was behind, or its sender doesn't read the answers.
+    Slowed,
+    /// A command, a cookie or a key that isn't heard from an address that is no member.
+    Unproven,
+    /// There are as many sessions as there can be.
+    Full,
+    /// It was longer than a message may be.
+    TooLong,
+    /// The system wouldn't send it: no way there, or not permitted.
+    Unsent,
+}
+
+impl Dropped {
+    /// All of them, each at its own place.
+    pub(crate) const ALL: [Dropped; 5] =
+        [Dropped::Slowed, Dropped::Unproven, Dropped::Full, Dropped::TooLong, Dropped::Unsent];
+
+    /// Its name as a label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Dropped::Slowed => "slowed",
+            Dropped::Unproven => "unproven",
+            Dropped::Full => "full",
+            Dropped::TooLong => "too-long",
+            Dropped::Unsent => "unsent",
         }
     }
 }
@@ -202,6 +246,9 @@ pub(crate) struct Metrics {
     connections: [AtomicU64; Transport::ALL.len()],
     refused: [AtomicU64; Refused::ALL.len()],
     requests: [AtomicU64; STATUS_CLASSES.len()],
+    dropped: [AtomicU64; Dropped::ALL.len()],
+    /// Changes of rooms' states.
+    changes: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -216,6 +263,8 @@ impl Metrics {
             connections: array::from_fn(|_| AtomicU64::new(0)),
             refused: array::from_fn(|_| AtomicU64::new(0)),
             requests: array::from_fn(|_| AtomicU64::new(0)),
+            dropped: array::from_fn(|_| AtomicU64::new(0)),
+            changes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
     }
@@ -243,6 +292,16 @@ impl Metrics {
     /// A connection was refused.
     pub(crate) fn refused(&self, reason: Refused) {
         self.refused[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A datagram was dropped.
+    pub(crate) fn dropped(&self, cause: Dropped, count: u64) {
+        self.dropped[cause as usize].fetch_add(count, Relaxed);
+    }
+
+    /// The state of a room has changed.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Relaxed);
     }
 
     /// An HTTP request was answered with `status`.
@@ -281,6 +340,8 @@ impl Metrics {
             connections: load(&self.connections),
             refused: load(&self.refused),
             requests: load(&self.requests),
+            dropped: load(&self.dropped),
+            changes: self.changes.load(Relaxed),
             panics: self.panics.load(Relaxed),
         }
     }
@@ -319,6 +380,10 @@ pub(crate) struct Counted {
     pub(crate) refused: [u64; Refused::ALL.len()],
     /// HTTP requests answered, by [`STATUS_CLASSES`].
     pub(crate) requests: [u64; STATUS_CLASSES.len()],
+    /// Datagrams dropped, by [`Dropped::ALL`].
+    pub(crate) dropped: [u64; Dropped::ALL.len()],
+    /// Changes of rooms' states.
+    pub(crate) changes: u64,
     /// Panics that cost one connection each.
     pub(crate) panics: u64,
 }

@@ -9,8 +9,11 @@ mod ahead;
 mod census;
 pub(crate) mod conn;
 mod console;
+mod datagrams;
 mod desk;
 mod ending;
+mod follow;
+mod keys;
 pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod moves;
@@ -24,6 +27,7 @@ mod sizes;
 mod start;
 pub(crate) mod sync;
 pub(crate) mod talk;
+mod udp;
 pub(crate) mod voice;
 pub(crate) mod watch;
 mod wire;
@@ -40,6 +44,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trappe_core::{
@@ -51,6 +56,7 @@ use trappe_core::{
     room::{
         batch::Life,
         log::{Appended, Log, Retain},
+        state::State,
     },
     words::say,
 };
@@ -59,6 +65,7 @@ pub use self::start::{Config, StartError, Stopped, run};
 use self::{
     ahead::Browsers,
     conn::Conn,
+    keys::Keys,
     mail::{Defaults, Mail},
     metrics::{Metrics, Refused},
     pool::Pool,
@@ -75,6 +82,7 @@ pub use crate::net::{
 use crate::{
     http::Http,
     net::{
+        address::Peer,
         refusal::{self, Cause},
         sniff::Guess,
     },
@@ -107,6 +115,14 @@ pub(crate) struct Shared {
     pub(crate) watch: Watch,
     /// The last state of the hub that was told.
     last_census: tokio::sync::Mutex<census::Last>,
+    /// One-time keys for datagrams.
+    pub(crate) keys: Keys,
+    /// Networks whose addresses need not be proved by UDP.
+    udp_trust: Vec<IpNet>,
+    /// There is a port for datagrams.
+    speaks_udp: bool,
+    /// What the states of all rooms take.
+    states: Arc<AtomicUsize>,
     /// Anybody may speak, not only this machine.
     pub(crate) open: bool,
     notices: bool,
@@ -178,7 +194,7 @@ impl Shared {
             self.retain,
             self.lag_room_bytes,
             self.posts.workers.len(),
-            &self.ledger,
+            (&self.ledger, &self.states),
         )
     }
 
@@ -240,13 +256,17 @@ impl Shared {
         if left {
             self.unwatch(conn.number());
         }
+        conn.set_left();
+        if conn.take_said() {
+            self.keys.take(conn);
+        }
         left
     }
 
     /// What a peer that isn't on this machine is told; the console names its address once a minute.
     fn refusal(&self, conn: &Conn) -> Bytes {
         self.metrics.refused(Refused::Remote);
-        self.log_refused(conn);
+        self.log_refused(conn.peer);
         let look = self.defaults.look;
         let mut out = Vec::new();
         look.error(&mut out, "local-only", &say(look.lang, "remote-refused", &[]));
@@ -275,7 +295,7 @@ impl Shared {
             (Cause::Protocol, _) => Refused::Protocol,
         });
         if conn.refused {
-            self.log_refused(conn);
+            self.log_refused(conn.peer);
         } else if guess == Guess::Tls && self.first_in_a_minute(&self.tls_logged_us) {
             let look = self.defaults.look;
             let address = conn.peer.to_string();
@@ -284,9 +304,9 @@ impl Shared {
         refusal::of(guess, cause, self.port, self.defaults.look)
     }
 
-    fn log_refused(&self, conn: &Conn) {
+    fn log_refused(&self, peer: Peer) {
         let now = self.now();
-        let Some(address) = conn.peer.ip() else { return };
+        let Some(address) = peer.ip() else { return };
         let mut refused = self.refused.lock();
         refused.retain(|_, at| now.saturating_sub(*at) < REFUSAL_NOTICE);
         if refused.contains_key(&address) || refused.len() >= REFUSED_ADDRESSES {
@@ -396,13 +416,14 @@ fn make_room(
     retain: Retain,
     lag: u64,
     workers: usize,
-    all: &Arc<AtomicUsize>,
+    (all, states): (&Arc<AtomicUsize>, &Arc<AtomicUsize>),
 ) -> Arc<Room> {
     // Without the system's randomness two lives of a room could not be told apart.
     let epoch = Epoch::from_random(getrandom::u64().expect("the system gives random numbers"));
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     let life = Life::new(name, epoch, Arc::clone(all));
-    Room::new(id, Arc::clone(&life), Tail::new(Log::new(life, retain, lag, workers)))
+    let state = State::new(Arc::clone(states));
+    Room::new(id, Arc::clone(&life), Tail::new(Log::new(life, retain, lag, workers)), state)
 }
 
 /// A time since the hub began in microseconds: 584 000 years fit.

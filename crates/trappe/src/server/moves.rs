@@ -199,7 +199,9 @@ pub(crate) fn enter(
     let joined = add(shared, conn, voice, now, name);
     let Some(joined) = joined.or_else(|| add(shared, conn, voice, now, lobby)) else { return };
     let look = voice.session.look();
-    if look.is_json() && look.wire != Wire::Events {
+    let is_told = look.is_json() && look.wire != Wire::Events;
+    // Who came by UDP has asked for the room, whatever its format.
+    if is_told || look.wire == Wire::Datagram {
         tell_room(voice, &joined.room, joined.count);
     }
     if let Some(at) = after {

@@ -25,6 +25,7 @@ use trappe_core::{
 use super::{
     Shared,
     conn::Conn,
+    datagrams::datagrams,
     mail::{Act, Mail},
     metrics::{Missed, Tally},
     shard::Shards,
@@ -64,6 +65,14 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Gives back the room in its private queue that is free again.
+    fn release(&mut self) {
+        let released = self.listener.released();
+        if released > 0 {
+            self.conn.release(released);
+        }
+    }
+
     /// Tells everyone who asks how far it is behind.
     pub(super) fn tell_behind(&self) {
         let behind = self.listener.cursors().filter(|c| c.behind).map(|c| (c.room(), c.at()));
@@ -87,6 +96,8 @@ pub(super) struct Pump {
     pub(super) ending: Vec<u32>,
     /// When they were last looked at.
     pub(super) expired: Duration,
+    /// Rooms whose changes of state are gathered, and until when.
+    pub(super) paced: VecDeque<(Duration, u32)>,
     /// Writes of this turn.
     writes: usize,
     /// Set once the server stops: everything ends at the heads.
@@ -106,6 +117,14 @@ enum Visit {
     More,
     /// It is gone from its room.
     Left,
+}
+
+/// What was done where the first bytes looked like an answer of HTTP.
+enum Answer {
+    /// Something harmless goes before them.
+    Mended,
+    /// The connection is closed.
+    Closed,
 }
 
 /// Tells the pump that a socket may be written to again.
@@ -134,6 +153,7 @@ impl Pump {
             urgent: VecDeque::new(),
             ending: Vec::new(),
             expired: Duration::ZERO,
+            paced: VecDeque::new(),
             writes: 0,
             closing: false,
         }
@@ -205,9 +225,12 @@ impl Pump {
     fn settle(&mut self, id: u32, settled: bool) {
         let slot = &mut self.slots[id as usize];
         let number = slot.listener.number();
+        let is_datagram = matches!(slot.sink, Sink::Datagram(_));
         for cursor in slot.listener.cursors_mut() {
             let Some(shard) = self.shards.0.get_mut(&cursor.room()) else { continue };
             let weight = match cursor.at() {
+                // Nobody waits for who has no backlog.
+                _ if is_datagram => shard.view.weight(),
                 at if at >= shard.view.end() => shard.view.weight(),
                 at => shard.view.weight_at(at),
             };
@@ -356,40 +379,49 @@ impl Pump {
         self.end(id);
     }
 
+    /// Whether the first bytes to a peer that never spoke could be taken for an answer of HTTP, and what was done about it: a
+    /// browser that has opened a connection ahead of time would take them for the hub's own.
+    fn would_answer(&mut self, id: u32, next: &Next<Act>) -> Option<Answer> {
+        let slot = &mut self.slots[id as usize];
+        if slot.wrote
+            || slot.conn.was_heard()
+            || !sniff::is_response(slot.listener.beginning(next, &self.shards))
+        {
+            return None;
+        }
+        if slot.listener.look().is_lines() {
+            slot.listener.prepend(sniff::NO_RESPONSE);
+            return Some(Answer::Mended);
+        }
+        tracing::info!(number = slot.conn.number(), "an answer of HTTP to a silent peer: closed");
+        self.kill(id);
+        Some(Answer::Closed)
+    }
+
     /// Writes to one member until it is at the head, its socket is full, or it has had its share.
     fn visit(&mut self, id: u32) -> Visit {
         let mut budget = TURN_MEMBER_BYTES;
         let mut writes = 0;
+        if matches!(self.slots[id as usize].sink, Sink::Datagram(_)) {
+            self.newest_first(id);
+        }
         loop {
             let slot = &mut self.slots[id as usize];
             if slot.dead {
                 return Visit::Left;
             }
             let next = slot.listener.next(&self.shards);
-            let released = slot.listener.released();
-            if released > 0 {
-                slot.conn.release(released);
-            }
+            slot.release();
             let forgotten = slot.listener.forgotten();
             if forgotten > 0 {
                 self.shared.metrics.worker(self.worker).missed(Missed::Forgotten, forgotten);
             }
-            if !slot.wrote
-                && !slot.conn.was_heard()
-                && sniff::is_response(slot.listener.beginning(&next, &self.shards))
-            {
-                // A browser that has opened a connection ahead of time would take it for the hub's own answer.
-                if slot.listener.look().is_lines() {
-                    slot.listener.prepend(sniff::NO_RESPONSE);
-                    continue;
-                }
-                tracing::info!(
-                    number = slot.conn.number(),
-                    "an answer of HTTP to a silent peer: closed"
-                );
-                self.kill(id);
-                return Visit::Left;
+            match self.would_answer(id, &next) {
+                None => {}
+                Some(Answer::Mended) => continue,
+                Some(Answer::Closed) => return Visit::Left,
             }
+            let slot = &mut self.slots[id as usize];
             let mut at_rest = false;
             let watched = slot.watched.then(|| match next {
                 Next::Records(i) => {
@@ -405,13 +437,22 @@ impl Pump {
                     if let Ok(n) = written {
                         slot.listener.half_written(n);
                     }
-                    written
+                    written.map(|n| n - slot.sink.header())
+                }
+                Next::TooLong(i) => {
+                    self.too_long(id, i);
+                    continue;
                 }
                 Next::Records(i) => {
                     let room = slot.listener.cursor(i).room();
                     let view = self.shards.view(room).expect("a due record is one that is held");
-                    let written = records(&slot.sink, &mut slot.listener, i, view, &mut self.tally);
-                    // By far the commonest: it needs not be asked once more.
+                    let (listener, tally) = (&mut slot.listener, &mut self.tally);
+                    let written = match &slot.sink {
+                        Sink::Datagram(to) => {
+                            datagrams(to, listener, i, view, tally, &mut self.writes)
+                        }
+                        stream @ Sink::Stream(_) => records(stream, listener, i, view, tally),
+                    };
                     at_rest = slot.listener.is_at_rest(view);
                     written
                 }
@@ -441,6 +482,7 @@ impl Pump {
                         ending.1 = self.shared.now();
                     }
                     if at_rest {
+                        // By far the commonest: it needs not be asked once more.
                         return Visit::Settled;
                     }
                     budget = budget.saturating_sub(n);

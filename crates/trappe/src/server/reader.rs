@@ -347,6 +347,20 @@ impl Reader {
         self.depart();
     }
 
+    /// Carries out what datagrams have said for the member.
+    fn said(&mut self) {
+        if !self.conn.take_said() {
+            return;
+        }
+        let State::Talking(talk) = &mut self.state else { return };
+        for datagram in self.shared.keys.take(&self.conn) {
+            let verdict = talk.datagram(&self.shared, &self.conn, &datagram);
+            if verdict != Verdict::GoOn {
+                return self.judged(verdict);
+            }
+        }
+    }
+
     /// The member leaves, without a last word.
     fn depart(&mut self) {
         let voice = match &mut self.state {
@@ -390,6 +404,7 @@ impl Reader {
             let sniffing = std::mem::take(&mut **sniffing);
             self.talk(&sniffing, true);
         }
+        self.said();
         if let State::Talking(talk) = &mut self.state {
             let _verdict = talk.finish(&self.shared, &self.conn);
         }
@@ -492,6 +507,7 @@ impl Future for Reader {
             if me.must_wait(cx) {
                 return Poll::Pending;
             }
+            me.said();
             if let State::Talking(talk) = &mut me.state
                 && talk.has_rest()
             {

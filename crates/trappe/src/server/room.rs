@@ -12,15 +12,17 @@ use trappe_core::{
     room::{
         batch::{Batch, Life},
         log::Appended,
+        state::{Changed, SetError, State},
         view::View,
     },
+    state_key::StateKey,
 };
 
 use super::{
     conn::Conn,
     console::Console,
     mail::Mail,
-    sync::{Post, Publish, Tail},
+    sync::{Mutex, Post, Publish, Tail},
 };
 
 /// The mailboxes of all pumps, and the console.
@@ -50,6 +52,8 @@ pub(crate) struct Room {
     pub(crate) id: u32,
     pub(crate) life: Arc<Life>,
     pub(crate) tail: Tail,
+    /// The latest value of each key. A leaf lock: no other is taken while it is held.
+    pub(crate) state: Mutex<State>,
     me: Weak<Room>,
 }
 
@@ -72,8 +76,29 @@ impl Publish for Publisher<'_> {
 }
 
 impl Room {
-    pub(crate) fn new(id: u32, life: Arc<Life>, tail: Tail) -> Arc<Room> {
-        Arc::new_cyclic(|me| Room { id, life, tail, me: me.clone() })
+    pub(crate) fn new(id: u32, life: Arc<Life>, tail: Tail, state: State) -> Arc<Room> {
+        let state = Mutex::new(state);
+        Arc::new_cyclic(|me| Room { id, life, tail, state, me: me.clone() })
+    }
+
+    /// Sets a value of its state, and has it told to who follows.
+    ///
+    /// # Errors
+    /// As [`State::set`].
+    pub(crate) fn set(
+        &self,
+        posts: &Posts,
+        time_us: u64,
+        from: Author,
+        (key, version): (StateKey, Option<u32>),
+        value: &[u8],
+    ) -> Result<u64, SetError> {
+        let Changed { seq, tell } = self.state.lock().set(time_us, from, key, version, value)?;
+        for worker in (0..WORKERS).filter(|worker| tell & (1 << worker) != 0) {
+            let room = self.me.upgrade().expect("a room that is borrowed is alive");
+            posts.workers[worker].send(Mail::Changed(room));
+        }
+        Ok(seq)
     }
 
     pub(crate) fn name(&self) -> &Name {

@@ -8,12 +8,15 @@ use std::{
 
 use trappe_core::{
     command::Format,
+    encode::Wire,
     reply::{self, Ending, To},
-    room::{batch::Batch, cursor::Cursor, listener::Views, log::Front, view::View},
+    room::{
+        batch::Batch, cursor::Cursor, listener::Views, log::Front, state::StateView, view::View,
+    },
     words::say,
 };
 
-use super::{mail::Act, metrics::Missed, pump::Pump, room::Room, wire};
+use super::{follow::Followed, mail::Act, metrics::Missed, pump::Pump, room::Room, wire};
 
 /// The members of one room on this worker, and their view of its log.
 pub(super) struct Shard {
@@ -29,6 +32,8 @@ pub(super) struct Shard {
     pub(super) front: Front,
     /// What may be kept beyond the retention for those who are behind; shrinks when the hub is at its limit.
     lag_bytes: u64,
+    /// The room's state, while a member here follows it.
+    pub(super) followed: Option<Box<Followed>>,
 }
 
 impl Shard {
@@ -47,6 +52,10 @@ impl Views for Shards {
     fn view(&self, room: u32) -> Option<&View> {
         self.0.get(&room).map(|shard| &shard.view)
     }
+
+    fn state(&self, room: u32) -> Option<&StateView> {
+        Some(&self.0.get(&room)?.followed.as_ref()?.view)
+    }
 }
 
 impl Pump {
@@ -64,6 +73,7 @@ impl Pump {
             behind: 0,
             front,
             lag_bytes,
+            followed: None,
         });
     }
 
@@ -88,9 +98,13 @@ impl Pump {
     pub(super) fn exit(&mut self, id: u32, room: u32) {
         let slot = &mut self.slots[id as usize];
         let number = slot.listener.number();
+        let follows = slot.listener.followed().any(|other| other == room);
         let Some(cursor) = slot.listener.exit(room) else { return };
         if slot.behind {
             slot.tell_behind();
+        }
+        if follows {
+            self.unfollow(id, room);
         }
         let shard = self.shards.0.get_mut(&room).expect("a member's room has a shard");
         shard.members.swap_remove(cursor.place as usize);
@@ -136,6 +150,7 @@ impl Pump {
         match act {
             Act::Enter(room, at) => self.enter(id, &room, at),
             Act::Leave(room) => self.exit(id, room),
+            Act::Follow(room) => self.follow(id, room),
         }
     }
 
@@ -203,6 +218,7 @@ impl Pump {
                     continue;
                 }
                 if slot.listener.look().format == Format::Raw
+                    && slot.listener.look().wire != Wire::Datagram
                     && !self.shared.defaults.raw_gap_skip
                     && at < floor
                 {

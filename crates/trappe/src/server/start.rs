@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -36,6 +37,7 @@ use super::{
     Shared,
     ahead::Browsers,
     console::Console,
+    keys::Keys,
     mail::{Defaults, Mail},
     make_room,
     metrics::Metrics,
@@ -79,6 +81,8 @@ pub struct Config {
     pub allow_origins: Vec<String>,
     /// Serve `/echo`, for WebSocket test suites.
     pub echo: bool,
+    /// Networks whose addresses need not be proved by UDP, beside loopback's.
+    pub udp_trust: Vec<IpNet>,
     /// Anybody who reaches the port may speak, not only this machine.
     pub open: bool,
     /// Worker threads, at least one.
@@ -179,7 +183,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
         (Some(console), Some(thread))
     };
-    let shared = share(config, bound.port, files, console.clone());
+    let shared = share(config, &bound, files, console.clone());
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -189,8 +193,14 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
     started(&first_lines(config, &bound));
     // The first worker accepts for all: a connection that stays with it changes no thread at all.
     let mut listeners = Some(std::mem::take(&mut bound.listeners));
+    // The last one reads datagrams: where there are several, it isn't the one that accepts.
+    let mut sockets = std::mem::take(&mut bound.sockets);
     let workers: Vec<JoinHandle<()>> = (0..config.workers)
-        .map(|n| worker::start(&shared, n, listeners.take().unwrap_or_default()))
+        .map(|n| {
+            let is_last = n + 1 == config.workers;
+            let sockets = if is_last { std::mem::take(&mut sockets) } else { Vec::new() };
+            worker::start(&shared, n, listeners.take().unwrap_or_default(), sockets)
+        })
         .collect::<io::Result<_>>()
         .map_err(system("start the workers"))?;
     tracing::debug!(files, workers = config.workers, "the server has started");
@@ -275,12 +285,14 @@ fn unix_us(time: SystemTime) -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) -> Arc<Shared> {
+fn share(config: &Config, bound: &Bound, files: u64, console: Option<Arc<Console>>) -> Arc<Shared> {
     let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
     let ledger = Arc::new(AtomicUsize::new(0));
     let name = Name::parse("lobby").expect("the lobby's name is a name");
     let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
-    let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, &ledger);
+    let states = Arc::default();
+    let counters = (&ledger, &states);
+    let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, counters);
     let look = Look {
         format: config.format,
         framing: config.framing,
@@ -312,9 +324,13 @@ fn share(config: &Config, port: u16, files: u64, console: Option<Arc<Console>>) 
             message_bytes: config.message_bytes,
             raw_gap_skip: config.raw_gap_skip,
         },
+        keys: Keys::default(),
+        udp_trust: config.udp_trust.clone(),
+        speaks_udp: !bound.sockets.is_empty(),
+        states,
         open: config.open,
         notices: config.notices,
-        port,
+        port: bound.port,
         files,
         retain,
         lag_room_bytes,

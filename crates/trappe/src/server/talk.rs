@@ -51,6 +51,8 @@ impl Socket {
 enum Input {
     Stream(Framer),
     WebSocket(Box<Socket>),
+    /// Each datagram is a message; there is nothing to be put together.
+    Datagrams,
 }
 
 /// See the module.
@@ -102,6 +104,53 @@ impl Talk {
         Talk { input, voice, timer, rest: Vec::new(), share, reads: None }
     }
 
+    /// A member by UDP.
+    pub(super) fn datagrams(shared: &Shared, conn: &Arc<Conn>, voice: Voice) -> Talk {
+        let share = Share::new(&shared.pool, conn);
+        let timer = Timer::default();
+        Talk { input: Input::Datagrams, voice, timer, rest: Vec::new(), share, reads: None }
+    }
+
+    /// Takes a datagram: a whole message, said by the member itself or by an address that is attached to it. A newline at its
+    /// end is none of it; an empty one says nothing.
+    pub(super) fn datagram(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        datagram: &[u8],
+    ) -> Verdict {
+        let verdict = self.catch_up(shared, conn);
+        if verdict != Verdict::GoOn {
+            return verdict;
+        }
+        let now = shared.now();
+        let body = without_newline(datagram);
+        let frame = if body.len() > shared.defaults.message_bytes {
+            Frame::TooLong
+        } else {
+            Frame::Message { body, end: End::Datagram }
+        };
+        if matches!(self.input, Input::Datagrams) {
+            // What an attached address says is no part of the stream that is watched.
+            let before = conn.heard_bytes();
+            conn.count_heard(datagram.len());
+            wire::read(shared, conn, &mut self.reads, before, datagram.len());
+            if body.is_empty() {
+                if let Some(reads) = &mut self.reads {
+                    reads.used(datagram);
+                }
+            } else {
+                tell(&mut self.reads, shared, conn, &self.voice, datagram, &frame);
+            }
+        }
+        if body.is_empty() {
+            return Verdict::GoOn;
+        }
+        let verdict = self.voice.frame(shared, conn, now, frame);
+        self.voice.flush(shared, conn);
+        verdict
+    }
+
     /// Takes what was read.
     pub(crate) fn hear(&mut self, shared: &Shared, conn: &Arc<Conn>, data: &[u8]) -> Verdict {
         let verdict = self.catch_up(shared, conn);
@@ -124,6 +173,7 @@ impl Talk {
         match &mut self.input {
             Input::Stream(framer) => framer.read(now, data),
             Input::WebSocket(socket) => socket.alive.heard(now),
+            Input::Datagrams => {}
         }
         self.carry_out(shared, conn, now, data)
     }
@@ -186,6 +236,8 @@ impl Talk {
                     }
                     verdict = incoming_frame(&mut self.voice, shared, conn, now, incoming);
                 }
+                // They come by [`Self::datagram`].
+                Input::Datagrams => break,
             }
             if verdict != Verdict::GoOn {
                 break;
@@ -213,6 +265,7 @@ impl Talk {
     pub(super) fn timeout(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
         let now = shared.now();
         let verdict = match &mut self.input {
+            Input::Datagrams => Verdict::GoOn,
             Input::Stream(_) => self.drain(shared, conn, now, |framer| framer.timeout(now)),
             Input::WebSocket(socket) => {
                 if self.voice.waits {
@@ -285,6 +338,7 @@ impl Talk {
                 self.voice.session.pool_full(bytes, &mut self.voice.out);
                 Verdict::GoOn
             }
+            Input::Datagrams => Verdict::GoOn,
             // A part of a message can't be taken out of the stream of frames: RFC 6455 has a close code for it.
             Input::WebSocket(_) => {
                 return self.close(shared, conn, code::TOO_LONG, "unfinished");
@@ -330,9 +384,16 @@ impl Talk {
                 }
                 socket.frames.held()
             }
+            Input::Datagrams => 0,
         };
         self.share.set(held);
     }
+}
+
+/// A datagram without the newline at its end, which is what `nc -u` puts there.
+pub(super) fn without_newline(datagram: &[u8]) -> &[u8] {
+    let body = datagram.strip_suffix(b"\n").unwrap_or(datagram);
+    if body.len() < datagram.len() { body.strip_suffix(b"\r").unwrap_or(body) } else { body }
 }
 
 /// Tells what the framing made of bytes, if somebody watches; `used` are those since the frame before.

@@ -311,7 +311,7 @@ impl Voice {
     }
 
     /// The first thing that a client says or asks makes it known to its rooms, and gets it its welcome.
-    fn announce(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
+    pub(super) fn announce(&mut self, shared: &Shared, conn: &Arc<Conn>, now: Duration) {
         if self.session.greeted() || self.seats.is_empty() {
             return;
         }
@@ -386,6 +386,13 @@ impl Voice {
         }
         self.flush(shared, conn);
         shared.posts.to(conn, Mail::Finish(Arc::clone(conn), ends, farewell));
+    }
+
+    /// Whether everyone else is too far behind in a room where it would speak: who can't be made to wait isn't heard.
+    pub(super) fn is_pressed(&self, conn: &Conn) -> bool {
+        let pressed =
+            |seat: &Seat| seat.room.tail.with(|log| log.pressed(conn.number(), conn.worker));
+        self.seats.iter().any(pressed)
     }
 
     /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind.

@@ -2,9 +2,12 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     io,
+    net::UdpSocket,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Poll,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -26,24 +29,31 @@ use super::{
     metrics::Refused,
     pump::{Pump, Slot},
     reader::Reader,
+    udp::Udp,
 };
 use crate::net::{address::Peer, listen::Listener, sink::Sink};
 
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
 
-/// Starts worker `number`, which accepts on `listeners`; its thread ends when the server stops.
+/// Starts worker `number`, which accepts on `listeners` and reads datagrams from `sockets`; its thread ends when the server stops.
 pub(super) fn start(
     shared: &Arc<Shared>,
     number: usize,
     listeners: Vec<Listener>,
+    sockets: Vec<UdpSocket>,
 ) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         rt.block_on(async {
             let acceptors = accept::start(&shared, listeners);
-            Worker::new(shared, number, acceptors).run().await;
+            let udp = (!sockets.is_empty()).then(|| Udp::new(&shared, sockets)).transpose();
+            let udp = udp.unwrap_or_else(|error| {
+                tracing::error!(%error, "can't wait for datagrams: nobody is heard by UDP");
+                None
+            });
+            Worker::new(shared, number, acceptors, udp).run().await;
         });
         // Readers that still drain have had their time.
         rt.shutdown_background();
@@ -61,12 +71,14 @@ struct Worker {
     /// Readers that haven't read for the last time.
     reading: usize,
     acceptors: JoinSet<()>,
+    /// Members by UDP, if this worker looks after them.
+    udp: Option<Udp>,
     last_read: bool,
     close_by: Option<Instant>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, number: usize, acceptors: JoinSet<()>) -> Worker {
+    fn new(shared: Arc<Shared>, number: usize, acceptors: JoinSet<()>, udp: Option<Udp>) -> Worker {
         let pump = Pump::new(Arc::clone(&shared), number);
         Worker {
             shared,
@@ -76,6 +88,7 @@ impl Worker {
             ahead: VecDeque::new(),
             reading: 0,
             acceptors,
+            udp,
             last_read: false,
             close_by: None,
         }
@@ -87,9 +100,15 @@ impl Worker {
         loop {
             if self.pump.is_idle() {
                 let next = self.next_deadline();
+                let udp = &self.udp;
+                let datagrams = poll_fn(|cx| match udp {
+                    Some(udp) => udp.poll_work(cx),
+                    None => Poll::Pending,
+                });
                 tokio::select! {
                     biased;
                     () = post.bell.heard() => {}
+                    () = datagrams => {}
                     () = async { time::sleep(next.unwrap_or_default()).await }, if next.is_some() => {}
                 }
             }
@@ -108,6 +127,9 @@ impl Worker {
     }
 
     fn round(&mut self) {
+        if let Some(udp) = &mut self.udp {
+            udp.read(&mut self.pump);
+        }
         self.read_mail();
         if self.admit_silent() {
             self.read_mail();
@@ -115,7 +137,11 @@ impl Worker {
         if !self.pump.ending.is_empty() {
             self.pump.expire();
         }
+        self.pump.pace();
         self.pump.turn();
+        if let Some(udp) = &self.udp {
+            udp.flush();
+        }
         let tally = std::mem::take(&mut self.pump.tally);
         self.shared.metrics.worker(self.pump.worker).add(&tally);
         self.shared.relieve();
@@ -148,7 +174,10 @@ impl Worker {
         let expiry = (!self.pump.ending.is_empty()).then_some(EXPIRY);
         let close = self.close_by.map(|by| by.saturating_duration_since(Instant::now()));
         let relief = self.shared.is_over().then_some(RELIEF);
-        [silence, expiry, close, relief].into_iter().flatten().min()
+        let in_time = |due: Duration| due.saturating_sub(now);
+        let paced = self.pump.paced.front().map(|(due, _)| in_time(*due));
+        let sessions = self.udp.as_ref().and_then(Udp::due).map(in_time);
+        [silence, expiry, close, relief, paced, sessions].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {
@@ -179,6 +208,7 @@ impl Worker {
                     self.pump.enter(id, &room, at);
                 }
             }
+            Mail::Changed(room) => self.pump.changed(&room),
             Mail::Private(conn, item) => self.private(&conn, item),
             Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
             Mail::Withdraw(conn) => {
@@ -225,6 +255,9 @@ impl Worker {
             Mail::LastRead => {
                 self.acceptors.abort_all();
                 self.last_read = true;
+                if let Some(udp) = &mut self.udp {
+                    udp.read_last(&mut self.pump);
+                }
                 for (_, slot) in &self.pump.slots {
                     slot.conn.advance(Stage::LastRead);
                 }

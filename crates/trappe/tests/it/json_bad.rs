@@ -86,7 +86,10 @@ const TABLE: &str = r####"
 # Commands that are none.
 /mgs temoin secret ⇒ unknown-command {}
 /nick a b ⇒ too-many-arguments {}
-/set k v ⇒ not-yet {}
+/auth v ⇒ not-yet {}
+/set k#x v ⇒ bad-version {}
+/get k! ⇒ bad-key {}
+/get k ⇒ no-such-key {}
 bonjour ⇒ not-an-op {}
 [1,2] ⇒ not-an-op {}
 "send" ⇒ not-an-op {}

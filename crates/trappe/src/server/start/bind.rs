@@ -2,20 +2,25 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
 };
 
-use super::{Config, StartError, system};
+use socket2::SockRef;
+
+use super::{Config, StartError};
 use crate::{
     client::address::PORT_DEFAULT,
     net::{
         address::{Listen, quoted, shown},
-        holder,
+        datagram, holder,
         listen::{self, Listener, Only},
         unix::{self, SocketFile},
     },
 };
+
+/// How often the system is asked for a port that is free for TCP and for UDP.
+const PORT_TRIES: u32 = 16;
 
 /// All that a server listens on.
 #[derive(Debug, Default)]
@@ -25,6 +30,10 @@ pub(super) struct Bound {
     pub(super) files: Vec<SocketFile>,
     /// The sockets, for the acceptors.
     pub(super) listeners: Vec<Listener>,
+    /// Those for datagrams, on the same addresses.
+    pub(super) sockets: Vec<UdpSocket>,
+    /// Whether there are to be any.
+    udp: bool,
     tcp: Vec<SocketAddr>,
     unix: Vec<PathBuf>,
     /// The TCP port to name where one must be named.
@@ -36,7 +45,7 @@ pub(super) struct Bound {
 /// # Errors
 /// The first address that can't be had; no other is kept then.
 pub(super) fn bind(config: &Config) -> Result<Bound, StartError> {
-    let mut bound = Bound::default();
+    let mut bound = Bound { udp: config.only.udp, ..Bound::default() };
     // First of all, since the port that it is to name comes first.
     if let Some(port) = config.port {
         bound.hosts(&config.hosts, port)?;
@@ -68,8 +77,7 @@ impl Bound {
     /// Every address of the machine if none is named.
     fn hosts(&mut self, hosts: &[IpAddr], mut port: u16) -> Result<(), StartError> {
         if hosts.is_empty() {
-            let listener = listen::bind_all(port).map_err(|e| failed(e, None, port))?;
-            return self.keep(listener).map(|_| ());
+            return self.bind(None, port, || listen::bind_all(port)).map(|_| ());
         }
         for &host in hosts {
             // Several addresses share the port that the system chose for the first.
@@ -83,7 +91,9 @@ impl Bound {
         let port = self.tcp((Ipv4Addr::LOCALHOST, port).into())?;
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         match listen::bind(v6, false) {
-            Ok(listener) => self.keep(listener).map(|_| ()),
+            Ok(listener) => {
+                self.keep(listener).map(|_| ()).map_err(|e| failed(e, Some(v6.ip()), port))
+            }
             Err(error)
                 if error.kind() == io::ErrorKind::AddrInUse
                     || error.kind() == io::ErrorKind::PermissionDenied =>
@@ -95,14 +105,34 @@ impl Bound {
     }
 
     fn tcp(&mut self, address: SocketAddr) -> Result<u16, StartError> {
-        let listener = listen::bind(address, false)
-            .map_err(|e| failed(e, Some(address.ip()), address.port()))?;
-        self.keep(listener)
+        self.bind(Some(address.ip()), address.port(), || listen::bind(address, false))
     }
 
     /// Returns the port, which the system may have chosen.
-    fn keep(&mut self, listener: TcpListener) -> Result<u16, StartError> {
-        let address = listener.local_addr().map_err(system("ask for the port"))?;
+    fn bind(
+        &mut self,
+        address: Option<IpAddr>,
+        port: u16,
+        bind: impl Fn() -> io::Result<TcpListener>,
+    ) -> Result<u16, StartError> {
+        let mut tries = if port == 0 { PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match bind().and_then(|listener| self.keep(listener)) {
+                // The port that the system chose for TCP is another's for UDP: it chooses again.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+                kept => return kept.map_err(|error| failed(error, address, port)),
+            }
+        }
+    }
+
+    /// Keeps a listener, and a socket for datagrams on the same port.
+    fn keep(&mut self, listener: TcpListener) -> io::Result<u16> {
+        let address = listener.local_addr()?;
+        if self.udp {
+            let dual_stack = address.is_ipv6() && !SockRef::from(&listener).only_v6()?;
+            self.sockets.push(datagram::bind(address, dual_stack)?);
+        }
         self.tcp.push(address);
         self.listeners.push(Listener::Tcp(listener));
         Ok(address.port())
@@ -147,7 +177,8 @@ impl Bound {
                 match only {
                     Only { lines: true, .. } => format!("nc {host} {port}"),
                     Only { http: true, .. } => format!("curl http://{there}/"),
-                    Only { .. } => format!("ws://{there}/ws"),
+                    Only { ws: true, .. } => format!("ws://{there}/ws"),
+                    Only { .. } => format!("nc -u {host} {port}"),
                 }
             }
             (None, Some(path)) if only.lines => format!("nc -U {}", quoted(path)),
@@ -187,8 +218,9 @@ mod tests {
 
     #[test]
     fn what_to_try_is_what_would_get_in() {
-        let (all, http) = (Only::default(), Only { lines: false, http: true, ws: true });
-        let ws = Only { lines: false, http: false, ws: true };
+        let (all, http) = (Only::default(), Only { lines: false, ..Only::default() });
+        let ws = Only { http: false, ..http };
+        let udp = Only { ws: false, ..ws };
         let table = [
             ("0.0.0.0:5566", "", all, "nc localhost 5566", "http://localhost:5566"),
             ("[::]:5566", "/run/hub", all, "nc localhost 5566", "http://localhost:5566"),
@@ -197,6 +229,7 @@ mod tests {
             ("[2001:db8::7]:7", "", all, "nc 2001:db8::7 7", "http://[2001:db8::7]:7"),
             ("[2001:db8::7]:7", "", http, "curl http://[2001:db8::7]:7/", "http://[2001:db8::7]:7"),
             ("127.0.0.1:7", "", ws, "ws://localhost:7/ws", ""),
+            ("127.0.0.1:7", "", udp, "nc -u localhost 7", ""),
             ("", "/run/hub", all, "nc -U /run/hub", ""),
             ("", "/my hub", http, "curl --unix-socket '/my hub' http://localhost/", ""),
             ("", "hub", ws, "curl --unix-socket hub http://localhost/ws", ""),

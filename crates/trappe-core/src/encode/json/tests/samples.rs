@@ -43,6 +43,7 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         field,
         room,
     };
+    let ack = |room, seq, op, count, id| Event::Ack { room, seq, op, count, id };
     let gap = |from, to, cause, oldest| Event::Gap { room, from, to, cause, oldest, id };
     let hello = |name, resumed, rooms, id| Event::Hello {
         session: text,
@@ -52,6 +53,17 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         rooms,
         id,
     };
+    let state = |key, version, from, body, id| Event::State {
+        room,
+        seq: 8,
+        key,
+        version,
+        from,
+        time_us,
+        body,
+        id,
+    };
+    let udp = |key, seconds, address, id| Event::Udp { key, seconds, address, id };
     let why = |rooms| Event::Why {
         name: "alice",
         sid: 3,
@@ -93,12 +105,21 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
             r#"{"ev":"direct","from":"alice","sid":3,"ts":"2026-11-23T09:41:07.120Z","text":"bonjour"}"#,
         ),
         (
-            Event::Ack { room: Some(room), position: Some(at(1043)), op: None, id: Some(12) },
+            ack(Some(room), Some(1043), None, None, Some(12)),
             r#"{"ev":"ack","room":"lobby","seq":1043,"id":12}"#,
         ),
+        (ack(None, None, Some("nick"), None, None), r#"{"ev":"ack","op":"nick"}"#),
         (
-            Event::Ack { room: None, position: None, op: Some("nick"), id },
-            r#"{"ev":"ack","op":"nick"}"#,
+            ack(Some(room), Some(8), Some("set"), None, Some(13)),
+            r#"{"ev":"ack","room":"lobby","seq":8,"op":"set","id":13}"#,
+        ),
+        (
+            ack(Some(room), None, Some("get"), Some(3), Some(14)),
+            r#"{"ev":"ack","room":"lobby","op":"get","count":3,"id":14}"#,
+        ),
+        (
+            ack(Some(room), None, Some("get"), Some(0), None),
+            r#"{"ev":"ack","room":"lobby","op":"get","count":0}"#,
         ),
         (
             error(Some(24), Some("n"), Some(room)),
@@ -112,6 +133,10 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         (
             gap(None, None, "epoch", Some(at(7))),
             r#"{"ev":"gap","room":"lobby","cause":"epoch","oldest":"aaaaaaaaaa@7"}"#,
+        ),
+        (
+            gap(Some(7), Some(7), "mtu", None),
+            r#"{"ev":"gap","room":"lobby","from":7,"to":7,"cause":"mtu"}"#,
         ),
         (
             Event::Join { room, from: numbered, own: None, id },
@@ -153,6 +178,23 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
             Event::Live { room, position: at(1043), id },
             r#"{"ev":"live","room":"lobby","pos":"aaaaaaaaaa@1043"}"#,
         ),
+        (
+            state("étage/2:porte", Some(u32::MAX), alice, body, Some(11)),
+            r#"{"ev":"state","room":"lobby","seq":8,"key":"étage/2:porte","v":4294967295,"from":"alice","sid":3,"ts":"2026-11-23T09:41:07.120Z","text":"bonjour","id":11}"#,
+        ),
+        (
+            state("a", Some(0), http, b"caf\xe9", None),
+            r#"{"ev":"state","room":"lobby","seq":8,"key":"a","v":0,"from":"bob","ts":"2026-11-23T09:41:07.120Z","b64":"Y2Fm6Q=="}"#,
+        ),
+        (
+            state("a", None, numbered, b"", None),
+            r#"{"ev":"state","room":"lobby","seq":8,"key":"a","from":"client-7","sid":7,"ts":"2026-11-23T09:41:07.120Z","text":""}"#,
+        ),
+        (
+            udp(Some("abcdefghijklmnopqrstuvwxyz"), Some(60), None, Some(15)),
+            r#"{"ev":"udp","key":"abcdefghijklmnopqrstuvwxyz","seconds":60,"id":15}"#,
+        ),
+        (udp(None, None, Some("[::1]:40000"), None), r#"{"ev":"udp","address":"[::1]:40000"}"#),
         (Event::Pong { text, id: Some(8) }, r#"{"ev":"pong","text":"bonjour","id":8}"#),
         (
             why(&[Standing { room, position: at(1040), lag: 3 }]),
@@ -166,6 +208,10 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         (
             Event::Bye { reason: "superseded", text: None, rooms: &[], id },
             r#"{"ev":"bye","reason":"superseded","rooms":[]}"#,
+        ),
+        (
+            Event::Bye { reason: "silent", text: Some(text), rooms: &places[..1], id },
+            r#"{"ev":"bye","reason":"silent","text":"bonjour","rooms":[{"room":"lobby","pos":"aaaaaaaaaa@1043"}]}"#,
         ),
     ] {
         check(event, line);
@@ -188,15 +234,17 @@ pub(super) fn kind(event: &Event<'_>) -> usize {
         Event::Rooms { .. } => 10,
         Event::History { .. } => 11,
         Event::Live { .. } => 12,
-        Event::Pong { .. } => 13,
-        Event::Why { .. } => 14,
-        Event::Notice { .. } => 15,
-        Event::Bye { .. } => 16,
+        Event::State { .. } => 13,
+        Event::Udp { .. } => 14,
+        Event::Pong { .. } => 15,
+        Event::Why { .. } => 16,
+        Event::Notice { .. } => 17,
+        Event::Bye { .. } => 18,
     }
 }
 
 /// How many kinds there are.
-pub(super) const KINDS: usize = 17;
+pub(super) const KINDS: usize = 19;
 
 pub(super) fn an_author() -> impl Strategy<Value = Author> {
     // Not every such text is a name: those that aren't make a numbered member.

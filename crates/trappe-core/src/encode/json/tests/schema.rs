@@ -25,7 +25,7 @@ fn read(document: &str) -> Value {
 }
 
 /// The schema, with what it is asked about narrowed to one of its definitions.
-fn validator(definition: &str) -> Validator {
+pub(super) fn validator(definition: &str) -> Validator {
     let mut schema = read(SCHEMA);
     let members = schema.as_object_mut().expect("a schema is an object");
     members.remove("anyOf");
@@ -40,7 +40,7 @@ fn alternatives(schema: &Value, of: &str) -> Vec<String> {
     listed.iter().map(|item| named(item).expect("a reference to a definition")).collect()
 }
 
-fn reasons(validator: &Validator, value: &Value) -> Vec<String> {
+pub(super) fn reasons(validator: &Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|e| format!("{e} at {}", e.instance_path())).collect()
 }
 
@@ -135,10 +135,59 @@ fn an_op_may_have_unknown_fields_and_no_wrong_ones() {
         (json!({ "op": "history", "n": 0 }), false),
         (json!({ "op": "echo", "on": "on" }), false),
         (json!({ "op": "hello", "rooms": ["lobby"] }), false),
+        (json!({ "op": "set", "key": "a", "text": "" }), true),
+        (json!({ "op": "set", "key": "a", "b64": "YQ", "v": 4_294_967_295_u64 }), true),
+        (json!({ "op": "set", "key": "a", "text": "b", "v": 4_294_967_296_u64 }), false),
+        (json!({ "op": "set", "key": "a", "text": "b", "v": -1 }), false),
+        (json!({ "op": "set", "key": "a", "text": "b", "v": "1" }), false),
+        (json!({ "op": "set", "key": "a", "text": "b", "b64": "YQ" }), false),
+        (json!({ "op": "set", "key": "a" }), false),
+        (json!({ "op": "set", "text": "b" }), false),
+        (json!({ "op": "set", "key": "", "text": "b" }), false),
+        (json!({ "op": "get", "key": 1 }), false),
+        (json!({ "op": "udp", "id": 1 }), true),
         (json!({ "op": "shout", "text": "a" }), false),
         (json!({ "text": "a" }), false),
     ] {
         assert_eq!(op.is_valid(&value), right, "{value}");
+    }
+}
+
+#[test]
+fn an_ack_has_what_belongs_together_and_nothing_else() {
+    let ack = validator("event-ack");
+    for (value, right) in [
+        (json!({ "ev": "ack", "room": "a", "seq": 1, "op": "nick", "id": 1 }), false),
+        (json!({ "ev": "ack", "room": "a", "seq": 1, "op": "set" }), false),
+        (json!({ "ev": "ack", "op": "set", "id": 1 }), true),
+        (json!({ "ev": "ack", "room": "a", "seq": 1, "count": 1 }), false),
+        (json!({ "ev": "ack", "room": "a", "op": "get" }), false),
+        (json!({ "ev": "ack", "op": "get", "count": 1 }), false),
+        (json!({ "ev": "ack", "room": "a", "seq": 1, "op": "get", "count": 1, "id": 1 }), false),
+        (json!({ "ev": "ack", "room": "a" }), false),
+    ] {
+        assert_eq!(ack.is_valid(&value), right, "{value}");
+    }
+}
+
+#[test]
+fn an_address_is_described_as_the_standard_library_writes_it() {
+    let address = validator("address");
+    for (text, right) in [
+        ("127.0.0.1:40000", true),
+        ("255.255.255.255:65535", true),
+        ("[::1]:1", true),
+        ("[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535", true),
+        ("[::ffff:192.168.100.200]:40000", true),
+        ("[fe80::1%4294967295]:40000", true),
+        ("127.0.0.1", false),
+        ("::1:40000", false),
+        ("localhost:40000", false),
+        ("127.0.0.1:40000 ", false),
+        ("alice", false),
+    ] {
+        assert_eq!(address.is_valid(&text.into()), right, "{text}");
+        assert_eq!(text.parse::<std::net::SocketAddr>().is_ok(), right, "{text}");
     }
 }
 
@@ -220,6 +269,8 @@ proptest! {
         id in prop::option::of(0..1_u64 << 53),
         body in a_body(),
         text in a_text(),
+        key in r"[\p{L}0-9._:/-]{1,64}",
+        version in prop::option::of(any::<u32>()),
         flag: bool,
     ) {
         let (old, own) = (flag, !flag);
@@ -228,6 +279,7 @@ proptest! {
             Event::Msg(said),
             Event::Direct { from: &from, time_us, body: &body },
             Event::Leave { room: &room, from: &from, text: Some(&text), own, id },
+            Event::State { room: &room, seq, key: &key, version, from: &from, time_us, body: &body, id },
         ] {
             prop_assert_eq!(reasons(&EVENT, &read(&written(&event))), [""; 0]);
         }

@@ -1,0 +1,146 @@
+//! A listener's private queue: replies, private messages, and what the member asked for again, in order.
+
+use bytes::Bytes;
+
+use super::{Listener, Next, Private, Views, small};
+use crate::{
+    event::Event,
+    limits::{ITEM_BYTES, REPLIES_BYTES},
+    reply::To,
+    room::{
+        item::Item,
+        replay::{Replay, around_history, gap_notice, portion},
+    },
+    words::say,
+};
+
+impl<A> Listener<A> {
+    /// The next of the private queue. None: see what has become of the half-written rest, or there is nothing more.
+    pub(super) fn next_private(&mut self, views: &impl Views) -> Option<Next<A>> {
+        loop {
+            if self.half.is_some() {
+                return None;
+            }
+            let private = self.private.as_mut()?;
+            if let Some(replay) = &mut private.replay {
+                let portion = match views.view(replay.room) {
+                    Some(view) => portion(self.look, self.number, view, replay),
+                    None => None,
+                };
+                match portion {
+                    Some(portion) => self.half = Some(portion),
+                    None => private.replay = None,
+                }
+                continue;
+            }
+            let Some(item) = private.items.pop_front() else {
+                if private.farewell.is_empty() {
+                    self.private = None;
+                }
+                return None;
+            };
+            self.released += small(item.cost());
+            if let Some(next) = self.item(views, item) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn item(&mut self, views: &impl Views, item: Item<A>) -> Option<Next<A>> {
+        let (look, private) = (self.look, self.private.as_mut()?);
+        match item {
+            Item::Bytes(bytes) => {
+                self.half = Some(Box::new(join(bytes, private, &mut self.released)));
+            }
+            Item::Direct { from, time_us, body } => {
+                let mut out = Vec::new();
+                look.direct(&mut out, &from, time_us, &body);
+                self.half = Some(Box::new(out.into()));
+            }
+            Item::Own(bytes) => self.half = Some(Box::new(bytes)),
+            Item::History { room, count, id } => {
+                let view = views.view(room)?;
+                let (from, count) = view.last(count as u64);
+                private.replay = Some(Replay { room, at: from, to: view.end(), gap: 0 });
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                let (before, after) = around_history(look, view, count, id);
+                private.items.push_front(Item::Own(after));
+                if !before.is_empty() {
+                    self.half = Some(Box::new(before));
+                }
+            }
+            Item::Resume { room, at, id } => {
+                let view = views.view(room)?;
+                let resumed = view.resume(at);
+                private.replay = Some(Replay { room, at: resumed.from, to: view.end(), gap: 0 });
+                let mut live = Vec::new();
+                if look.is_json() {
+                    let (room, position) = (view.life().name.as_str(), view.position());
+                    look.event(&mut live, &Event::Live { room, position, id });
+                } else {
+                    look.notice(&mut live, &say(look.lang, "live", &[]));
+                }
+                private.items.push_front(Item::Own(live.into()));
+                if let Some(cursor) = self.cursor_in(room) {
+                    cursor.skip_to_head(view);
+                }
+                if let Some(oldest) = resumed.gap {
+                    let had = if resumed.other_life { 0 } else { at.seq };
+                    let missed = (oldest.seq - 1).saturating_sub(had);
+                    self.forgotten = u32::try_from(missed).unwrap_or(u32::MAX);
+                    let mut out = Vec::new();
+                    match resumed.event(view, at, id).filter(|_| look.is_json()) {
+                        Some(event) => look.event(&mut out, &event),
+                        None => look.error(&mut out, "gap", &format!("oldest={oldest}")),
+                    }
+                    self.half = Some(Box::new(out.into()));
+                }
+            }
+            Item::Attached(address) => {
+                let mut out = Vec::new();
+                To::unasked(look).udp_attached(&mut out, &address);
+                self.half = Some(Box::new(out.into()));
+            }
+            Item::Look(look, echo) => {
+                self.look = look;
+                self.echo = echo;
+            }
+            Item::Act(act) => {
+                // The rooms that may be left behind still owe the notice of what was missed there.
+                let mut notices = Vec::new();
+                for cursor in self.cursors_mut() {
+                    if let Some(view) = views.view(cursor.room())
+                        && let Some(gap) = cursor.take_gap(view)
+                        && let Some(notice) = gap_notice(look, view, gap)
+                    {
+                        notices.extend_from_slice(&notice);
+                    }
+                }
+                if notices.is_empty() {
+                    return Some(Next::Act(act));
+                }
+                self.released -= small(ITEM_BYTES);
+                self.private().items.push_front(Item::Act(act));
+                self.half = Some(Box::new(notices.into()));
+            }
+        }
+        None
+    }
+}
+
+/// Replies that stand one after the other are one write.
+fn join<A>(first: Bytes, private: &mut Private<A>, released: &mut u32) -> Bytes {
+    if !matches!(private.items.front(), Some(Item::Bytes(_))) {
+        return first;
+    }
+    let mut joined = first.to_vec();
+    while joined.len() < REPLIES_BYTES {
+        let Some(Item::Bytes(bytes)) = private.items.pop_front_if(|i| matches!(i, Item::Bytes(_)))
+        else {
+            break;
+        };
+        *released += small(ITEM_BYTES + bytes.len());
+        joined.extend_from_slice(&bytes);
+    }
+    joined.into()
+}
