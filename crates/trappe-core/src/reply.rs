@@ -208,10 +208,10 @@ impl To {
     }
 
     /// `/set`: the change has this number in the order of the room's state. In JSON an op with an id is acknowledged.
-    pub fn state_ack(self, out: &mut Vec<u8>, room: &str, seq: u64) {
+    pub fn state_ack(self, out: &mut Vec<u8>) {
         if self.look.is_json() && self.id.is_some() {
-            let (room, seq) = (Some(room), Some(seq));
-            let event = Event::Ack { room, seq, op: Some("set"), count: None, id: self.id };
+            let (op, id) = (Some("set"), self.id);
+            let event = Event::Ack { room: None, seq: None, op, count: None, id };
             self.look.event(out, &event);
         }
     }
@@ -220,9 +220,8 @@ impl To {
     pub fn following(self, out: &mut Vec<u8>, room: &str, keys: usize) {
         let look = self.look;
         if look.is_json() {
-            let (room, count) = (Some(room), Some(keys));
-            let event = Event::Ack { room, seq: None, op: Some("get"), count, id: self.id };
-            return look.event(out, &event);
+            let (op, count, id) = (Some("get"), Some(keys), self.id);
+            return look.event(out, &Event::Ack { room: None, seq: None, op, count, id });
         }
         let args = [("room", room.into()), ("count", keys.into())];
         look.notice(out, &say(look.lang, "following", &args));

@@ -67,7 +67,7 @@ export class Chat {
 		if (say) return this.#say(this.active, say);
 		if (!this.hub.open) return { id: "not-now" };
 		if (raw) return this.hub.command(raw);
-		this.#ask(op, ({ ev, id, ...fields }) => ev === "who" && it.push({ type: "answer", op: ev, fields }), (ev) => this.#wrong(ev, it));
+		this.#ask(op, ({ ev, id, ...fields }) => /who|state/.test(ev) && it.push({ type: "answer", op: ev, fields }), (ev) => this.#wrong(ev, it));
 	}
 
 	#say(it, text) {
@@ -79,7 +79,7 @@ export class Chat {
 		it.push({ type: "msg", own: true, state: "pending", from: this.me.name, sid: this.me.sid, text, id });
 		if (it.kind === "room") this.hub.send(it.name, text);
 		else {
-			// An error that has a sentence is marked where errors are; without one, nobody knows.
+			// An error with a sentence is marked where errors are; without one, nobody knows.
 			const lost = ({ code }) => code === "lost" && it.change(id, { state: "unconfirmed" });
 			this.#ask({ op: "msg", to: it.name, text }, () => it.change(id, { state: undefined }), lost);
 		}

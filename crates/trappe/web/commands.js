@@ -2,10 +2,7 @@
 
 const COMMAND = /^\/([a-z][a-z0-9-]*)(?: ([^]*)|$)/i;
 
-/**
- * The hub can't know which of several rooms a command means; the page does: those of "this room" go as ops.
- * @returns {{say?: string, to?: string, raw?: string, op?: any, refused?: string}} `refused` would break this page
- */
+/** The hub can't know which of several rooms a command means: those of "this room" go as ops. `refused` would break this page. */
 export function meaning(text, room) {
 	if (text.startsWith("//") && COMMAND.test(text.slice(1))) return { say: text.slice(1) };
 	const match = COMMAND.exec(text);
@@ -21,6 +18,9 @@ export function meaning(text, room) {
 		if (/^(who|qui)$/.test(word) && !rest) return { op: { op: "who", room } };
 		if (/^(leave|sortir)$/.test(word) && !rest) return { op: { op: "leave", room } };
 		if (/^(history|historique)$/.test(word) && /^([1-9]\d{0,5})?$/.test(rest)) return { op: { op: "history", room, n: +rest || 10 } };
+		if (word === "get") return { op: { op: "get", room, key: rest || undefined } };
+		const [, key, v, value] = (word === "set" && /^([^\s#]+)(?:#(\d+))? ([^]*)/.exec(match[2])) || [];
+		if (key) return { op: { op: "set", room, key, v: v && +v, text: value } };
 		if (/^(resume|reprendre)$/.test(word) && rest) return { op: { op: "resume", room, after: rest } };
 	}
 	return { raw: text };

@@ -203,7 +203,7 @@ export class Hub {
 		this.#enter({ at: "waiting", until: Date.now() + delay, why, text });
 	}
 
-	/** Said again, what was too long for this hub would close the connection again. */
+	/** Said again, what was too long would close the connection again. */
 	#refuseLongest() {
 		const [longest] = [...this.unacked.values()].sort((a, b) => b.text.length - a.text.length);
 		if (!longest?.sent) return;

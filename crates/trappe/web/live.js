@@ -95,7 +95,7 @@ export class Live {
 /** No event is longer. */
 const CHARS_MAX = 8_000_000;
 
-/** What a stream says, some events at a time; throws the hub's error event. Unlike EventSource, fetch knows why it is refused. */
+/** What a stream says, some events at a time; throws the hub's error. Unlike EventSource, fetch knows why it is refused. */
 async function* events(url, signal) {
 	const response = await fetch(url, { signal, headers: { accept: "text/event-stream" } });
 	if (!response.ok || !response.body) throw await response.json();

@@ -65,7 +65,7 @@ const Page = () => html`
 	</main>`;
 
 let due = false;
-/** Draws with the next frame, however often it is called. A hidden page has no frames, but a title. */
+/** Draws with the next frame, however often called. A hidden page has no frames, but a title. */
 function draw() {
 	if (due) return;
 	due = true;

@@ -1,4 +1,4 @@
-// A conversation as data: messages in their order, bounded, and which are in the document. Pure.
+// A conversation as data: messages in order, bounded, and which are in the document. Pure.
 
 /** Rows kept, their characters, rows in the document, a step of theirs. */
 const ROWS_MAX = 500;

@@ -23,7 +23,7 @@ function Chart({ meters, what }) {
 const ROW_PX = 32;
 const SPARE = 4;
 
-/** Field to sort by, its sentence, what a cell shows; numbers sort from the greatest on. */
+/** Field to sort by, its sentence, what a cell shows. */
 const COLUMNS = [
 	["sort", "col-name", ({ name, slow }) => [bdi(name), slow && html` <b class="flag">▲ ${t("slow")}</b>`]],
 	["lag", "col-lag", ({ lag }) => amount(lag), "n"],

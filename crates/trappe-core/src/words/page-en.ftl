@@ -176,5 +176,6 @@ page-end-length = Its length, four bytes before it, ended it.
 page-end-nul = A NUL byte ended it.
 page-end-text = The WebSocket frame ended it: one frame, one message.
 page-end-binary = The WebSocket frame ended it; in a binary frame nothing is a command.
+page-end-datagram = A datagram is a message.
 page-end-too-long = Refused: too long for this hub; discarded up to its end.
 page-end-unfinished = Dropped: its end never came.

@@ -176,5 +176,6 @@ page-end-length = Sa longueur, quatre octets avant lui, l'a fini.
 page-end-nul = Un octet NUL l'a fini.
 page-end-text = La trame WebSocket l'a fini : une trame, un message.
 page-end-binary = La trame WebSocket l'a fini ; dans une trame binaire, rien n'est une commande.
+page-end-datagram = Un datagramme est un message.
 page-end-too-long = Refusé : trop long pour ce hub ; jeté jusqu'à sa fin.
 page-end-unfinished = Abandonné : sa fin n'est jamais venue.

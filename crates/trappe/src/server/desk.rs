@@ -151,9 +151,9 @@ fn set(
     let Voice { session, out, .. } = voice;
     let to = session.to();
     match set {
-        Ok(seq) => {
+        Ok(_) => {
             shared.metrics.changed();
-            to.state_ack(out, room.name().as_str(), seq);
+            to.state_ack(out);
         }
         // Datagrams overtake one another: there is nothing to be said about it, unless it is asked.
         Err(SetError::Stale) if to.look.wire == Wire::Datagram && to.id.is_none() => {}

@@ -18,6 +18,7 @@ const web = (file) => import(pathToFileURL(join(copy, file)).href);
 const EVENTS_MAX = 200;
 const { Wire, characters, dump } = await web("wire.js");
 const { Meters, pick } = await web("meters.js");
+const { meaning } = await web("commands.js");
 const { Mark, backoff } = await web("hub.js");
 
 /** A connection that a test plays the hub of. */
@@ -144,4 +145,17 @@ test("a hub that takes a late page to the lobby by itself is asked for what was 
   socket.hear({ ev: "hello", ...me, rooms: [{ room: "lobby", pos: "aaaaaaaaaa@5" }], id });
   assert.ok(socket.sent.some(({ op, room }) => op === "history" && room === "lobby"), JSON.stringify(socket.sent));
   chat.hub.close();
+});
+
+test("commands of one room go as ops that name it; what is set is kept as it was typed", () => {
+  const meant = (text) => JSON.parse(JSON.stringify(meaning(text, "jardin")));
+  for (const [text, op] of [
+    ["/get", { op: "get", room: "jardin" }],
+    ["/get clé", { op: "get", room: "jardin", key: "clé" }],
+    ["/set clé  deux mots ", { op: "set", room: "jardin", key: "clé", text: " deux mots " }],
+    ["/set clé#7 x", { op: "set", room: "jardin", key: "clé", v: 7, text: "x" }],
+    ["/set clé ", { op: "set", room: "jardin", key: "clé", text: "" }],
+    ["/who", { op: "who", room: "jardin" }],
+  ]) assert.deepEqual(meant(text), { op });
+  assert.deepEqual(meant("/set clé"), { raw: "/set clé" });
 });

@@ -40,7 +40,7 @@ fn key() -> StateKey {
 
 type Answer = fn(To, &mut Vec<u8>);
 
-const STATE_ACK: Answer = |to, out| to.state_ack(out, "lobby", 8);
+const STATE_ACK: Answer = |to, out| to.state_ack(out);
 const FOLLOWING: Answer = |to, out| to.following(out, "lobby", 2);
 const NO_SUCH_KEY: Answer = |to, out| to.no_such_key(out, &key());
 const STALE_VERSION: Answer = |to, out| to.stale_version(out, &key(), u32::MAX);
@@ -54,12 +54,8 @@ fn programs_are_told_in_events_with_the_id_of_the_op() {
     let as_op = |name| to(Format::Json, Lang::Fr, Some(name), Some(5));
     let error = |code, op| json!({ "ev": "error", "code": code, "op": op, "id": 5 });
     for (op, answer, event) in [
-        ("set", STATE_ACK, json!({ "ev": "ack", "room": "lobby", "seq": 8, "op": "set", "id": 5 })),
-        (
-            "get",
-            FOLLOWING,
-            json!({ "ev": "ack", "room": "lobby", "op": "get", "count": 2, "id": 5 }),
-        ),
+        ("set", STATE_ACK, json!({ "ev": "ack", "op": "set", "id": 5 })),
+        ("get", FOLLOWING, json!({ "ev": "ack", "op": "get", "count": 2, "id": 5 })),
         ("get", NO_SUCH_KEY, error("no-such-key", "get")),
         ("set", STALE_VERSION, error("stale-version", "set")),
         ("set", STATE_FULL, error("state-full", "set")),
@@ -77,7 +73,7 @@ fn programs_that_gave_no_id_are_told_no_more_than_lines_are() {
     let command = to(Format::Json, Lang::Fr, None, None);
     assert_eq!(said(command, STATE_ACK), "");
     assert_eq!(said(to(Format::Json, Lang::Fr, Some("set"), None), STATE_ACK), "");
-    let following = json!({ "ev": "ack", "room": "lobby", "op": "get", "count": 2 });
+    let following = json!({ "ev": "ack", "op": "get", "count": 2 });
     assert_eq!(told(command, FOLLOWING), following);
     let attached = json!({ "ev": "udp", "address": "[::1]:40000" });
     assert_eq!(told(To::unasked(command.look), UDP_ATTACHED), attached);

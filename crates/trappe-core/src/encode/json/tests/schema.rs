@@ -161,8 +161,9 @@ fn an_ack_has_what_belongs_together_and_nothing_else() {
         (json!({ "ev": "ack", "room": "a", "seq": 1, "op": "set" }), false),
         (json!({ "ev": "ack", "op": "set", "id": 1 }), true),
         (json!({ "ev": "ack", "room": "a", "seq": 1, "count": 1 }), false),
-        (json!({ "ev": "ack", "room": "a", "op": "get" }), false),
-        (json!({ "ev": "ack", "op": "get", "count": 1 }), false),
+        (json!({ "ev": "ack", "room": "a", "op": "get", "count": 1 }), false),
+        (json!({ "ev": "ack", "op": "get", "count": 1 }), true),
+        (json!({ "ev": "ack", "op": "nick", "count": 1 }), false),
         (json!({ "ev": "ack", "room": "a", "seq": 1, "op": "get", "count": 1, "id": 1 }), false),
         (json!({ "ev": "ack", "room": "a" }), false),
     ] {
