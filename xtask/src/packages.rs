@@ -35,6 +35,7 @@ const TOOLS: &[Tool] = &[
     Tool { command: "telnet", package: "telnet", comes: Comes::Installed },
     Tool { command: "curl", package: "curl", comes: Comes::Installed },
     Tool { command: "ip", package: "iproute2", comes: Comes::Installed },
+    Tool { command: "nft", package: "nftables", comes: Comes::Installed },
     Tool { command: "chromium", package: "chromium", comes: Comes::Installed },
     Tool { command: "node", package: "nodejs", comes: Comes::Installed },
     // Debian's comes apart from its node; other makers' have it inside.

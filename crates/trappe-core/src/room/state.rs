@@ -334,9 +334,10 @@ impl StateView {
             return Some((it.bytes.clone(), it.upto));
         }
         let (bytes, upto) = self.make(after, look);
-        if made.len() < MADE {
-            made.push(Made { look, after, upto, bytes: bytes.clone() });
+        if made.len() >= MADE {
+            made.remove(0);
         }
+        made.push(Made { look, after, upto, bytes: bytes.clone() });
         Some((bytes, upto))
     }
 

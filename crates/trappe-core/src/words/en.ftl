@@ -275,6 +275,9 @@ cli-hint-server = { $port ->
    *[other] start one first: trappe server --port { $port }
     }
 cli-hint-socket = start one first: { $command }
+cli-udp-no-answer = { $address }: no answer over UDP; check the address, the network, the firewall; a hub that isn't open to other machines (--open) doesn't answer them
+cli-udp-unanswered = { $command }: no answer; the hub may have done it all the same
+cli-udp-too-long = > { $limit } bytes: no datagram holds as much; this is not sent: { $beginning }…
 
 ## trappe tap
 

@@ -276,6 +276,9 @@ cli-hint-server = { $port ->
    *[other] lancez d'abord : trappe server --port { $port }
     }
 cli-hint-socket = lancez d'abord : { $command }
+cli-udp-no-answer = { $address } : sans réponse en UDP ; vérifiez l'adresse, le réseau, le pare-feu ; un hub qui n'est pas ouvert aux autres machines (--open) ne leur répond pas
+cli-udp-unanswered = { $command } : sans réponse ; le hub l'a peut-être fait tout de même
+cli-udp-too-long = > { $limit } octets : aucun datagramme n'en contient autant ; ceci n'est pas envoyé : { $beginning }…
 
 ## trappe tap
 

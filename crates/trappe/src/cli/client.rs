@@ -1,18 +1,21 @@
 //! `trappe client`: what was typed, what is meant by it, and how it ends.
 
 mod answers;
+mod datagrams;
 mod ending;
+mod entering;
 mod lines;
 mod opening;
+mod reach;
 mod screen;
 mod source;
 mod talk;
 mod terminal;
+mod wire;
 
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +23,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{
+    Args, Command,
+    error::{Error as ClapError, ErrorKind as Clap},
+};
 use trappe_core::{
     command::{Format, Lang},
     words::say,
@@ -31,9 +37,10 @@ use self::{
     ending::Endings,
     opening::{Opened, Wishes},
     screen::Screen,
-    source::Text,
+    source::{ByLine, Texts},
     talk::{Outcome, Patience, talk},
     terminal::Before,
+    wire::Wire,
 };
 use super::{
     exit::Exit,
@@ -52,6 +59,7 @@ Examples:
   trappe client                           talk to the hub of this machine; Ctrl-D leaves
   trappe client hub.example.org --nick alice --room chess
   trappe client -m 'Bonjour !'            say one thing, and leave
+  trappe client --udp -m 'Bonjour !'      the same in one datagram, which may be lost
   dmesg -w | trappe client --room logs    say each line as it comes
   trappe client --room logs --format raw  what others say, their bytes alone
 ";
@@ -71,6 +79,10 @@ pub(super) struct ClientArgs {
     /// The hub's port
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+
+    /// Talks by datagrams: one for each message; what is lost isn't sent again
+    #[arg(long)]
+    udp: bool,
 
     /// Says this and leaves: exactly these bytes, no newline; each on a line of its own where there are several
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -115,8 +127,7 @@ fn one_line(text: &str) -> Result<String, String> {
 /// Runs the command to its end; what a person should know is said on the way. The connection is closed in every case.
 #[must_use]
 pub(super) fn run(args: &ClientArgs) -> Exit {
-    let place = Place::of("client", args.target.as_ref(), args.host.as_ref(), args.port);
-    let to = match place {
+    let to = match place(args) {
         Ok(to) => to,
         Err(error) => {
             // Standard error is gone: nobody is left to be told.
@@ -128,6 +139,16 @@ pub(super) fn run(args: &ClientArgs) -> Exit {
     client.run(&to).unwrap_or_else(|error| out::unshown(&error))
 }
 
+fn place(args: &ClientArgs) -> Result<Place, ClapError> {
+    let place = Place::of("client", args.target.as_ref(), args.host.as_ref(), args.port)?;
+    if args.udp && matches!(place, Place::Socket(_)) {
+        let why = "a Unix socket takes no datagrams: unix:PATH and --udp exclude each other\n";
+        let conflict = ClapError::raw(Clap::ArgumentConflict, why);
+        return Err(conflict.with_cmd(&Command::new("client")));
+    }
+    Ok(place)
+}
+
 struct Client<'a> {
     args: &'a ClientArgs,
     lang: Lang,
@@ -136,16 +157,18 @@ struct Client<'a> {
 impl Client<'_> {
     /// Fails only where standard output does.
     fn run(&self, to: &Place) -> io::Result<Exit> {
-        let Connected { stream, took } = match to.connect() {
+        let said = self.said();
+        if let (Place::Hub(to), Some(said)) = (to, &said)
+            && self.args.udp
+            && self.only_speaks()
+        {
+            return self.speak(to, said);
+        }
+        let Connected { stream: wire, took } = match self.reach(to) {
             Ok(connected) => connected,
-            Err(error) => {
-                self.announce("client-failed")?;
-                error.explain(self.lang);
-                return Ok(Exit::Failure);
-            }
+            Err(error) => return self.unreached(&error),
         };
         self.announce("client-connected")?;
-        let said = self.said();
         let interactive = said.is_none() && io::stdin().is_terminal();
         let wishes = Wishes {
             nick: self.args.nick.as_deref(),
@@ -156,30 +179,40 @@ impl Client<'_> {
             Some(_) if !self.asks() => Screen::Nowhere,
             _ => Screen::of_stdout(),
         };
-        let Opened { refused, rest } = wishes.open(&stream, &mut shown)?;
-        if refused && !interactive {
-            return Ok(Exit::Failure);
-        }
+        let opened = wishes.open(&wire, &mut shown);
+        let rest = match opened {
+            Ok(Opened { refused, rest }) if interactive || !refused => rest,
+            ended => {
+                wire.close();
+                return ended.map(|_refused| Exit::Failure);
+            }
+        };
         Ok(match said {
-            Some(said) => self.say(stream, rest, said, took),
-            None if interactive => self.converse(stream, rest),
-            None => self.pipe(stream, rest, false),
+            Some(said) => self.say(wire, rest, said, took),
+            None if interactive => self.converse(wire, rest),
+            None => self.pipe(wire, rest, false),
         })
     }
 
-    /// What the command line says, if it says anything.
-    fn said(&self) -> Option<Vec<u8>> {
+    /// What the command line says, if it says anything: a datagram each, or what is written to a stream.
+    fn said(&self) -> Option<Vec<Vec<u8>>> {
         if self.args.demo {
-            return Some(say(self.lang, "client-hello", &[]).into_bytes());
+            return Some(vec![say(self.lang, "client-hello", &[]).into_bytes()]);
         }
-        match self.args.message.as_slice() {
-            [] => None,
-            [one] => Some(one.as_encoded_bytes().to_vec()),
-            several => {
-                let lines = several.iter().map(|text| [text.as_encoded_bytes(), b"\n"].concat());
-                Some(lines.collect::<Vec<_>>().concat())
+        let texts = self.args.message.iter().map(|text| text.as_encoded_bytes());
+        match self.args.message.len() {
+            0 => None,
+            several if several > 1 && !self.args.udp => {
+                let lines: Vec<_> = texts.map(|text| [text, b"\n"].concat()).collect();
+                Some(vec![lines.concat()])
             }
+            _ => Some(texts.map(<[u8]>::to_vec).collect()),
         }
+    }
+
+    /// Whether nothing is asked of the hub: no name, no room, no command.
+    fn only_speaks(&self) -> bool {
+        self.args.nick.is_none() && self.args.room.is_none() && !self.asks()
     }
 
     /// Whether a `-m` is a command, so that there are answers to show.
@@ -188,7 +221,7 @@ impl Client<'_> {
     }
 
     /// `-m`, `--demo`.
-    fn say(&self, stream: TcpStream, rest: Vec<u8>, said: Vec<u8>, took: Duration) -> Exit {
+    fn say(&self, wire: Wire, rest: Vec<u8>, said: Vec<Vec<u8>>, took: Duration) -> Exit {
         let commands = self.asks();
         let refused = Arc::new(AtomicBool::new(false));
         let answers = Answers::new(
@@ -202,24 +235,29 @@ impl Client<'_> {
             // A refusal can't be here before it has come the whole way.
             Patience::AtMost(REFUSAL + took.min(SILENCE))
         };
-        let outcome = talk(stream, Text(said), answers, rest, patience, false);
+        let outcome = talk(wire, Texts(said.into_iter()), answers, rest, patience, false);
         if refused.load(Ordering::Relaxed) { Exit::Failure } else { self.end(outcome) }
     }
 
     /// Standard input, as it comes.
-    fn pipe(&self, stream: TcpStream, rest: Vec<u8>, person: bool) -> Exit {
-        let source = source::stdin(self.endings(person));
+    fn pipe(&self, wire: Wire, rest: Vec<u8>, person: bool) -> Exit {
+        // Over datagrams nothing but its own words tells that the conversation is over.
+        let source = source::stdin(self.endings(person || self.args.udp));
         let patience = Patience::Silence(SILENCE);
-        self.end(talk(stream, source, Screen::of_stdout(), rest, patience, person))
+        let screen = Screen::of_stdout();
+        self.end(match wire {
+            Wire::Stream(_) => talk(wire, source, screen, rest, patience, person),
+            Wire::Datagrams(_) => talk(wire, ByLine::new(source), screen, rest, patience, person),
+        })
     }
 
     /// A terminal.
-    fn converse(&self, stream: TcpStream, rest: Vec<u8>) -> Exit {
+    fn converse(&self, wire: Wire, rest: Vec<u8>) -> Exit {
         let before = Before::remember();
         let Some((typed, above)) = terminal::open(self.endings(true)) else {
-            return self.pipe(stream, rest, true);
+            return self.pipe(wire, rest, true);
         };
-        let outcome = talk(stream, typed, above, rest, Patience::AtMost(SILENCE), true);
+        let outcome = talk(wire, typed, above, rest, Patience::AtMost(SILENCE), true);
         if matches!(outcome, Outcome::Lost | Outcome::Unshown(_)) {
             before.restore();
         }
@@ -233,6 +271,8 @@ impl Client<'_> {
     fn end(&self, outcome: Outcome) -> Exit {
         match outcome {
             Outcome::Finished => Exit::Ok,
+            // What it was has been told.
+            Outcome::Unsent => Exit::Failure,
             Outcome::Interrupted => Exit::Interrupted,
             Outcome::Lost => {
                 out::talk(&say(self.lang, "cli-lost", &[]));

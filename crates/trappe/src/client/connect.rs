@@ -28,7 +28,7 @@ pub const ADDRESSES_MAX: usize = 64;
 /// A connection to a hub.
 #[derive(Debug)]
 pub struct Connected<S> {
-    /// Connected, with Nagle's algorithm off and keepalive on.
+    /// What was asked for: a stream with Nagle's algorithm off and keepalive on, or a member by datagrams.
     pub stream: S,
     /// How long the hub took to answer: about one round trip.
     pub took: Duration,
@@ -75,16 +75,10 @@ pub enum ConnectError {
 /// # Errors
 /// No address, or none that answers: see [`ConnectError`].
 pub async fn connect(to: &Address) -> Result<Connected<TcpStream>, ConnectError> {
-    let found = timeout(CONNECT_TIMEOUT, async {
-        let resolved: Vec<SocketAddr> = tokio::net::lookup_host((to.host.as_str(), to.port))
-            .await
-            .map_err(|source| ConnectError::Unresolved { host: to.host.clone(), source })?
-            .collect();
-        let mut order = interleave(&resolved);
-        order.truncate(ADDRESSES_MAX);
-        race(order).await.map_err(|failures| describe(failures, to))
-    });
-    found.await.unwrap_or_else(|_| Err(ConnectError::TimedOut { address: to.clone() }))
+    in_time(to, async {
+        race(resolve(to).await?, attempt).await.map_err(|failures| describe(failures, to))
+    })
+    .await
 }
 
 /// [`connect`] for a program without an async runtime; the stream blocks. Not to be called from inside one.
@@ -92,21 +86,61 @@ pub async fn connect(to: &Address) -> Result<Connected<TcpStream>, ConnectError>
 /// # Errors
 /// As [`connect`].
 pub fn connect_blocking(to: &Address) -> Result<Connected<net::TcpStream>, ConnectError> {
-    let failed = |source| ConnectError::Failed { address: to.clone(), source };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let connected = runtime.block_on(async {
+    blocking(to, async {
         let Connected { stream, took } = connect(to).await?;
-        let stream = stream.into_std().map_err(failed)?;
-        stream.set_nonblocking(false).map_err(failed)?;
+        let stream = stream.into_std().map_err(|source| failed(to, source))?;
+        stream.set_nonblocking(false).map_err(|source| failed(to, source))?;
         Ok(Connected { stream, took })
-    });
-    // A resolver that hangs has its own thread and no deadline: nobody waits for it.
-    runtime.shutdown_background();
-    connected
+    })
 }
 
-/// The first of `order` that connects; else what went wrong with each.
-async fn race(order: Vec<SocketAddr>) -> Result<Connected<TcpStream>, Vec<io::Error>> {
+/// Does `what` in a runtime of its own, which ends with it.
+pub(super) fn blocking<T>(
+    to: &Address,
+    what: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| failed(to, source))?;
+    let done = runtime.block_on(what);
+    // A resolver that hangs has its own thread and no deadline: nobody waits for it.
+    runtime.shutdown_background();
+    done
+}
+
+/// `what`, unless it takes longer than [`CONNECT_TIMEOUT`].
+pub(super) async fn in_time<T>(
+    to: &Address,
+    what: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let done = timeout(CONNECT_TIMEOUT, what).await;
+    done.unwrap_or_else(|_| Err(ConnectError::TimedOut { address: to.clone() }))
+}
+
+/// The addresses of `to`, in the order in which they are tried.
+pub(super) async fn resolve(to: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
+    let resolved: Vec<SocketAddr> = tokio::net::lookup_host((to.host.as_str(), to.port))
+        .await
+        .map_err(|source| ConnectError::Unresolved { host: to.host.clone(), source })?
+        .collect();
+    let mut order = interleave(&resolved);
+    order.truncate(ADDRESSES_MAX);
+    Ok(order)
+}
+
+pub(super) fn failed(to: &Address, source: io::Error) -> ConnectError {
+    ConnectError::Failed { address: to.clone(), source }
+}
+
+/// The first of `order` whose `attempt` succeeds; else what went wrong with each. The other attempts are dropped before
+/// this returns.
+pub(super) async fn race<T, F>(
+    order: Vec<SocketAddr>,
+    attempt: impl Fn(SocketAddr) -> F,
+) -> Result<T, Vec<io::Error>>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
     let mut waiting = VecDeque::from(order);
     let mut attempts = JoinSet::new();
     let mut failures = Vec::new();
@@ -124,9 +158,9 @@ async fn race(order: Vec<SocketAddr>) -> Result<Connected<TcpStream>, Vec<io::Er
         };
         match ended {
             Some(attempt) => match attempt.expect("an attempt neither panics nor is aborted") {
-                Ok(connected) => {
+                Ok(reached) => {
                     attempts.shutdown().await;
-                    return Ok(connected);
+                    return Ok(reached);
                 }
                 // The next address at once: this one has had its answer.
                 Err(error) => failures.push(error),
@@ -154,7 +188,7 @@ async fn attempt(address: SocketAddr) -> io::Result<Connected<TcpStream>> {
 }
 
 /// One cause out of what went wrong with each address. A refusal says most (a machine is there, and answers), then whatever came last.
-fn describe(mut failures: Vec<io::Error>, to: &Address) -> ConnectError {
+pub(super) fn describe(mut failures: Vec<io::Error>, to: &Address) -> ConnectError {
     let refused = failures.iter().any(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     let address = to.clone();
     match failures.pop() {
@@ -182,7 +216,7 @@ mod tests {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime needs a few descriptors");
         runtime.block_on(async {
-            race(order).await.map(|c| c.stream.peer_addr().expect("it is connected"))
+            race(order, attempt).await.map(|c| c.stream.peer_addr().expect("it is connected"))
         })
     }
 

@@ -1,5 +1,6 @@
-//! What is asked of the hub before anything is said: a name, a room, a format. Nothing is said under another name, or in another room, than
-//! was meant; so the answers are waited for.
+//! What is asked of the hub before anything is said: a name, a room, a format. Nothing is said under another name, or in
+//! another room, than was meant; so the answers are waited for. Here over a stream, where nothing is lost; over datagrams
+//! it is [`super::entering`].
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -10,9 +11,11 @@ use std::{
 use trappe_core::command::Format;
 
 use super::{
+    entering,
     lines::{Line, Lines},
     screen::Sink,
     talk::READ_BYTES,
+    wire::Wire,
 };
 use crate::cli::out;
 
@@ -30,7 +33,7 @@ pub(super) struct Wishes<'a> {
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Opened {
-    /// The hub refused something, or us; it said why on standard error.
+    /// The hub refused something, or us, or left it unanswered; why was said on standard error.
     pub(super) refused: bool,
     /// What arrived after the answers, to be shown next.
     pub(super) rest: Vec<u8>,
@@ -46,12 +49,20 @@ impl Wishes<'_> {
             .collect()
     }
 
-    /// Sends the commands and waits for the answers. Refusals go to standard error, other lines to `sink`: in raw format without the answers, which
-    /// aren't data.
+    /// Asks for what is wished, and shows in `sink` what comes meanwhile. Refusals go to standard error.
     ///
     /// # Errors
     /// Those of `sink`. A connection that breaks is none: whoever speaks on it learns it.
-    pub(super) fn open(&self, mut stream: &TcpStream, sink: &mut impl Sink) -> io::Result<Opened> {
+    pub(super) fn open(&self, wire: &Wire, sink: &mut impl Sink) -> io::Result<Opened> {
+        match wire {
+            Wire::Stream(stream) => self.over_stream(stream, sink),
+            Wire::Datagrams(member) => entering::enter(self, member, sink),
+        }
+    }
+
+    /// Sends the commands and waits for the answers. Refusals go to standard error, other lines to `sink`: in raw format without the answers, which
+    /// aren't data.
+    fn over_stream(&self, mut stream: &TcpStream, sink: &mut impl Sink) -> io::Result<Opened> {
         let mut opened = Opened::default();
         let commands = self.commands();
         if commands.is_empty() {
@@ -109,7 +120,7 @@ impl Wishes<'_> {
 }
 
 /// A word that nobody can guess, but where the system has no randomness to give.
-fn random_word() -> String {
+pub(super) fn random_word() -> String {
     format!("{:016x}", getrandom::u64().unwrap_or(0))
 }
 
@@ -175,7 +186,8 @@ mod tests {
         ];
         for (wishes, answers, shown, refused, rest) in cases {
             let mut kept = Kept::default();
-            let opened = wishes.open(&hub(answers), &mut kept).expect("memory can't fail");
+            let opened =
+                wishes.open(&Wire::Stream(hub(answers)), &mut kept).expect("memory can't fail");
             assert_eq!(String::from_utf8_lossy(&kept.0), shown, "{answers}");
             assert_eq!(opened, Opened { refused, rest: rest.into() }, "{answers}");
         }

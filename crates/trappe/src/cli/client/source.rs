@@ -1,20 +1,65 @@
 //! What is said, but for a person's line editor: standard input, or a text that was given.
 
-use std::io::{self, ErrorKind, Read};
+use std::{
+    io::{self, ErrorKind, Read},
+    vec,
+};
 
 use super::{
     ending::{Ending, Endings},
+    lines::Lines,
     talk::{READ_BYTES, Said, Source},
 };
 
-/// A text, said at once and whole.
+/// Texts, each said whole.
 #[derive(Debug)]
-pub(super) struct Text(pub(super) Vec<u8>);
+pub(super) struct Texts(pub(super) vec::IntoIter<Vec<u8>>);
 
-impl Source for Text {
+impl Source for Texts {
     fn next(&mut self, said: &mut Vec<u8>) -> Said {
-        said.append(&mut self.0);
-        Said::Last
+        said.extend(self.0.next().unwrap_or_default());
+        if self.0.as_slice().is_empty() { Said::Last } else { Said::Something }
+    }
+}
+
+/// What another source says, line by line, as datagrams take it: a line that it has begun waits for its end. Of a line
+/// that no datagram holds only the beginning is given, which is too long itself.
+#[derive(Debug)]
+pub(super) struct ByLine<S> {
+    inner: S,
+    lines: Lines,
+    /// How the other source ended.
+    end: Option<Said>,
+}
+
+impl<S> ByLine<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner, lines: Lines::default(), end: None }
+    }
+}
+
+impl<S: Source> Source for ByLine<S> {
+    fn next(&mut self, said: &mut Vec<u8>) -> Said {
+        loop {
+            // What is left is a line once nothing follows it; and nothing at all where reading broke off.
+            let all_read = matches!(self.end, Some(Said::Last));
+            let rest = |lines: &mut Lines| if all_read { lines.rest() } else { None };
+            match self.lines.next().or_else(|| rest(&mut self.lines)) {
+                Some(line) if line.begins => {
+                    said.extend(line.bytes);
+                    return Said::Something;
+                }
+                Some(_) => continue,
+                None => {}
+            }
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            let mut more = Vec::new();
+            let end = self.inner.next(&mut more);
+            self.lines.push(&more);
+            self.end = (!matches!(end, Said::Something)).then_some(end);
+        }
     }
 }
 
@@ -98,6 +143,7 @@ pub(super) fn stdin(endings: Endings) -> Stream<io::Stdin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::udp::DATAGRAM_BYTES_MAX;
 
     /// Gives what it holds in these pieces.
     struct Pieces(Vec<Vec<u8>>);
@@ -161,5 +207,57 @@ mod tests {
         let mut said = Vec::new();
         assert!(matches!(stream.next(&mut said), Said::Something));
         assert_eq!(said, b"bon");
+    }
+
+    fn lines_of(input: &[u8], cut: usize) -> Vec<Vec<u8>> {
+        let (head, tail) = input.split_at(cut);
+        let pieces = [head, tail].into_iter().flat_map(|piece| piece.chunks(READ_BYTES));
+        let pieces = Pieces(pieces.map(<[u8]>::to_vec).collect());
+        let mut by_line = ByLine::new(Stream::new(pieces, Endings::default()));
+        let mut all = Vec::new();
+        loop {
+            let mut said = Vec::new();
+            match by_line.next(&mut said) {
+                Said::Something => all.push(said),
+                Said::Last => return all,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_cut_at_its_lines_wherever_it_was_read() {
+        let input = "un\r\n\ndeux\nreste".as_bytes();
+        for cut in 0..=input.len() {
+            let wanted = [&b"un\r\n"[..], b"\n", b"deux\n", b"reste"];
+            assert_eq!(lines_of(input, cut), wanted, "cut at {cut}");
+        }
+        assert_eq!(lines_of(b"un\n", 0), [b"un\n"]);
+        assert!(lines_of(b"", 0).is_empty());
+    }
+
+    #[test]
+    fn of_a_line_that_no_datagram_holds_the_rest_is_no_line() {
+        let long = vec![b'x'; 3 * READ_BYTES];
+        let input = [&b"a\n"[..], &long, b"\nb\n", &long].concat();
+        for cut in [0, 1, READ_BYTES - 1, READ_BYTES, READ_BYTES + 5, 3 * READ_BYTES + 3] {
+            let lines = lines_of(&input, cut);
+            let [first, second, third, fourth] = &lines[..] else { panic!("{}", lines.len()) };
+            assert_eq!((&first[..], &third[..]), (&b"a\n"[..], &b"b\n"[..]), "cut at {cut}");
+            assert!(second.len() > DATAGRAM_BYTES_MAX && fourth.len() > DATAGRAM_BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn texts_are_said_each_whole() {
+        let texts = vec![b"un\nbis".to_vec(), Vec::new(), b"deux".to_vec()];
+        let mut texts = Texts(texts.into_iter());
+        let mut said = Vec::new();
+        assert!(matches!(texts.next(&mut said), Said::Something));
+        assert_eq!(said, b"un\nbis");
+        said.clear();
+        assert!(matches!(texts.next(&mut said), Said::Something) && said.is_empty());
+        assert!(matches!(texts.next(&mut said), Said::Last));
+        assert_eq!(said, b"deux");
     }
 }

@@ -1,8 +1,7 @@
 //! A conversation: what is said goes out and what arrives is shown, neither waiting for the other, until one of the ends that [`verdict`] knows.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    io::{self, ErrorKind},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -10,7 +9,10 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::screen::Sink;
+use super::{
+    screen::Sink,
+    wire::{Arrived, Sent, Wire},
+};
 
 /// How much is read at once from either side.
 pub(super) const READ_BYTES: usize = 64 << 10;
@@ -52,6 +54,8 @@ pub(super) enum Patience {
 pub(super) enum Outcome {
     /// All was said, and what arrived was shown.
     Finished,
+    /// The same, but for something that was too long to be sent, which was told.
+    Unsent,
     /// The hub went away before all was said, or broke off.
     Lost,
     /// Ctrl-C.
@@ -79,6 +83,8 @@ struct State {
     stopped: Option<Outcome>,
     /// In a write to the hub, which may take as long as the hub likes.
     sending: bool,
+    /// How many messages were too long to be sent.
+    unsent: usize,
     /// What is sent is the last: a hub that closes now has been told goodbye.
     last: bool,
     /// In a write to standard output, which may take as long as its reader likes.
@@ -94,6 +100,7 @@ impl State {
             receiver: Side::Runs,
             stopped: None,
             sending: false,
+            unsent: 0,
             last: false,
             showing: false,
             said_at: now,
@@ -110,6 +117,8 @@ enum Verdict {
     Wait,
     /// Unless something happens, it is to be looked at again then.
     Until(Instant),
+    /// We have been silent for long: the membership is renewed.
+    Renew,
 }
 
 /// What both sides' states mean. `person` says that a person waits at a terminal: such a one is told at once that the hub has gone.
@@ -138,10 +147,21 @@ fn verdict(state: &State, now: Instant, patience: Patience, person: bool) -> Ver
     }
 }
 
+/// What is to be done while nothing ends, where a membership has to be renewed at `due`.
+fn renewing(verdict: Verdict, due: Option<Instant>, now: Instant) -> Verdict {
+    let Some(due) = due else { return verdict };
+    match verdict {
+        Verdict::Wait | Verdict::Until(_) if now >= due => Verdict::Renew,
+        Verdict::Wait => Verdict::Until(due),
+        Verdict::Until(at) => Verdict::Until(at.min(due)),
+        Verdict::Over(_) | Verdict::Renew => verdict,
+    }
+}
+
 /// The two sides and the one who waits for them.
 #[derive(Debug)]
 struct Talk {
-    stream: TcpStream,
+    wire: Wire,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -167,17 +187,20 @@ impl Talk {
                 state.sending = true;
                 state.last = !more;
             });
-            let sent = (&self.stream).write_all(&said);
+            // Nothing is no message, which an empty datagram would be.
+            let sent = if said.is_empty() { Ok(Sent::Whole) } else { self.wire.send(&said) };
             self.change(|state| {
                 state.sending = false;
-                state.said_at = Instant::now();
+                match sent {
+                    Ok(Sent::TooLong) => state.unsent += 1,
+                    Ok(Sent::Whole) | Err(_) => state.said_at = Instant::now(),
+                }
             });
             if sent.is_err() {
                 return Ok(Side::Broke(Instant::now()));
             }
             if !more {
-                // Where it fails the connection is gone already, and the receiver learns it.
-                drop(self.stream.shutdown(Shutdown::Write));
+                self.wire.finish();
                 return Ok(Side::Ended(Instant::now()));
             }
         }
@@ -190,12 +213,11 @@ impl Talk {
         sink.show(first)?;
         loop {
             let wanted = sink.holds().then_some(SETTLE);
-            if wanted != timeout && self.stream.set_read_timeout(wanted).is_ok() {
+            if wanted != timeout && self.wire.set_read_timeout(wanted).is_ok() {
                 timeout = wanted;
             }
-            let side = match (&self.stream).read(&mut buffer) {
-                Ok(0) => Side::Ended(Instant::now()),
-                Ok(length) => {
+            let side = match self.wire.receive(&mut buffer) {
+                Ok(Arrived { length, last }) => {
                     self.change(|state| state.showing = true);
                     let shown = sink.show(&buffer[..length]);
                     self.change(|state| {
@@ -203,7 +225,10 @@ impl Talk {
                         state.arrived_at = Instant::now();
                     });
                     shown?;
-                    continue;
+                    if !last {
+                        continue;
+                    }
+                    Side::Ended(Instant::now())
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => continue,
@@ -220,10 +245,10 @@ impl Talk {
     }
 }
 
-/// Holds a conversation over `stream`: says what `source` says, shows `first` and what arrives in `sink`. Returns at its end, and closes the
+/// Holds a conversation over `wire`: says what `source` says, shows `first` and what arrives in `sink`. Returns at its end, and closes the
 /// connection; a side that still waits for a person or a pipe ends with the process.
 pub(super) fn talk(
-    stream: TcpStream,
+    wire: Wire,
     mut source: impl Source + Send + 'static,
     mut sink: impl Sink + Send + 'static,
     first: Vec<u8>,
@@ -231,9 +256,9 @@ pub(super) fn talk(
     person: bool,
 ) -> Outcome {
     // Whatever was set before. It fails for a zero alone.
-    drop(stream.set_read_timeout(None));
+    drop(wire.set_read_timeout(None));
     let state = Mutex::new(State::new(Instant::now()));
-    let talk = Arc::new(Talk { stream, state, changed: Condvar::new() });
+    let talk = Arc::new(Talk { wire, state, changed: Condvar::new() });
     let sides = Arc::clone(&talk);
     thread::spawn(move || {
         let end = sides.send(&mut source);
@@ -257,8 +282,21 @@ pub(super) fn talk(
         if let Some(outcome) = state.stopped.take() {
             break outcome;
         }
-        match verdict(&state, Instant::now(), patience, person) {
+        let now = Instant::now();
+        let speaks = matches!(state.sender, Side::Runs);
+        let renewal = talk.wire.renewal().filter(|_| speaks).map(|every| state.said_at + every);
+        match renewing(verdict(&state, now, patience, person), renewal, now) {
+            // At a terminal it was told at once, and the person went on.
+            Verdict::Over(Outcome::Finished) if state.unsent > 0 && !person => {
+                break Outcome::Unsent;
+            }
             Verdict::Over(outcome) => break outcome,
+            Verdict::Renew => {
+                state.said_at = now;
+                if talk.wire.renew().is_err() {
+                    state.receiver = Side::Broke(now);
+                }
+            }
             Verdict::Wait => talk.changed.wait(&mut state),
             Verdict::Until(deadline) => {
                 // What is then due is looked at, whether time or a change woke us.
@@ -267,8 +305,8 @@ pub(super) fn talk(
         }
     };
     drop(state);
-    // Both sides may hold the socket still; the connection ends now. It fails only where it has ended already.
-    drop(talk.stream.shutdown(Shutdown::Both));
+    // Both sides may hold the socket still; the connection ends now.
+    talk.wire.close();
     outcome
 }
 
@@ -323,6 +361,32 @@ mod tests {
                 ..State::new(begin)
             };
             let found = match verdict(&state, second(10), patience, person) {
+                Verdict::Until(at) => format!("Until({})", (at - begin).as_secs()),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_membership_is_renewed_in_time_and_nothing_ends_later_for_it() {
+        let begin = Instant::now();
+        let second = |second: u64| begin + Duration::from_secs(second);
+        let until = |at| Verdict::Until(second(at));
+        let over = || Verdict::Over(Outcome::Finished);
+        let cases = [
+            (Verdict::Wait, None, "Wait"),
+            (Verdict::Wait, Some(20), "Until(20)"),
+            (Verdict::Wait, Some(10), "Renew"),
+            (until(11), None, "Until(11)"),
+            (until(11), Some(20), "Until(11)"),
+            (until(30), Some(20), "Until(20)"),
+            (until(30), Some(9), "Renew"),
+            (over(), Some(9), "Over(Finished)"),
+        ];
+        for (verdict, due, expected) in cases {
+            let case = format!("{verdict:?} {due:?}");
+            let found = match renewing(verdict, due.map(second), second(10)) {
                 Verdict::Until(at) => format!("Until({})", (at - begin).as_secs()),
                 other => format!("{other:?}"),
             };
