@@ -264,6 +264,7 @@ impl Session {
             }
             Request::Format(format) => {
                 self.relook(|look| look.format = format);
+                self.echo &= self.may_echo();
                 self.to().done(out, "format", "format-is", &[("format", format.as_str().into())]);
             }
             Request::Framing(_) if self.look.wire != Wire::Stream => {
@@ -285,6 +286,10 @@ impl Session {
             Request::Lang(lang) => {
                 self.relook(|look| look.lang = lang);
                 self.to().done(out, "lang", "lang-is", &[("lang", lang.as_str().into())]);
+            }
+            Request::Echo(true) if !self.may_echo() => {
+                let sentence = say(self.look.lang, "no-echo", &[]);
+                self.to().error(out, "no-echo", &sentence);
             }
             Request::Echo(on) => {
                 self.echo = on;
@@ -326,6 +331,12 @@ impl Session {
         let also = also.map(|also| format!(" ({also})")).unwrap_or_default();
         let colon = if lang == Lang::Fr { " :" } else { ":" };
         self.look.notice(out, &format!("{}{colon} {what}{also}", entry.usage));
+    }
+
+    /// Whether its own messages may come back to it. By UDP only as events: to another hub, which somebody has made a member in
+    /// its name, anything else is speech, and would come back in turn.
+    fn may_echo(&self) -> bool {
+        self.look.wire != Wire::Datagram || self.look.is_json()
     }
 
     fn relook(&mut self, change: impl FnOnce(&mut Look)) {

@@ -17,6 +17,8 @@ pub mod view;
 mod properties;
 
 #[cfg(test)]
+mod datagram_tests;
+#[cfg(test)]
 mod listener_tests;
 #[cfg(test)]
 mod rooms_properties;

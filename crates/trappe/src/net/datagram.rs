@@ -248,6 +248,7 @@ fn info_v6(ip: IpAddr) -> Option<libc::in6_pktinfo> {
 /// A bound socket, what is to be sent from it, and who waits to send more. It belongs to one worker.
 #[derive(Debug)]
 pub(crate) struct Port {
+    number: u16,
     socket: UdpSocket,
     out: RefCell<Outbox>,
     waiting: RefCell<Vec<Waker>>,
@@ -258,7 +259,19 @@ impl Port {
     /// The runtime, inside which this must be called, can't watch the socket.
     pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Port> {
         let socket = UdpSocket::from_std(socket)?;
-        Ok(Port { socket, out: RefCell::new(Outbox::new()), waiting: RefCell::default() })
+        Ok(Port {
+            number: socket.local_addr()?.port(),
+            socket,
+            out: RefCell::new(Outbox::new()),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// Whether a datagram claims to come from this very port.
+    pub(crate) fn is_own(&self, route: Route) -> bool {
+        let ip = route.peer.ip().to_canonical();
+        let here = ip.is_loopback() || route.local.is_some_and(|local| local.to_canonical() == ip);
+        here && route.peer.port() == self.number
     }
 
     /// Takes what has come into `inbox`, as much as one call brings.

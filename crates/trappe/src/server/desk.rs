@@ -47,12 +47,16 @@ pub(super) fn ask(
         Request::Who(asked) => {
             let asked = asked.or_else(|| Some(voice.room(room)?.name().as_str().into()));
             if let Some(asked) = asked {
-                let who = shared.hub.lock().who(&asked);
+                let mut who = shared.hub.lock().who(&asked);
+                if let Some((_, members)) = &mut who {
+                    fit(&mut members.first, voice, |member| member.to_string().len());
+                }
                 voice.session.to().who(&mut voice.out, &asked, who);
             }
         }
         Request::Rooms => {
-            let rooms = shared.hub.lock().rooms();
+            let mut rooms = shared.hub.lock().rooms();
+            fit(&mut rooms.first, voice, |(name, _)| name.as_str().len());
             voice.session.to().rooms(&mut voice.out, &rooms);
         }
         Request::History(count) => {
@@ -194,6 +198,21 @@ fn message(shared: &Shared, conn: &Conn, voice: &mut Voice, now: Duration, to: &
             shared.metrics.worker(conn.worker).messages(1);
             reply.delivered(&mut voice.out);
         }
+    }
+}
+
+/// Leaves of a list what fits into a datagram, for a member by UDP; in JSON each item has some words around its name.
+fn fit<T>(list: &mut Vec<T>, voice: &Voice, name_bytes: impl Fn(&T) -> usize) {
+    const AROUND_ITEM: usize = 48;
+    const AROUND_LIST: usize = 256;
+    if voice.session.look().wire == Wire::Datagram {
+        let mut bytes = AROUND_LIST;
+        let fits = |item: &&T| {
+            bytes += AROUND_ITEM + name_bytes(item);
+            bytes <= DATAGRAM_BYTES
+        };
+        let count = list.iter().take_while(fits).count();
+        list.truncate(count);
     }
 }
 

@@ -93,3 +93,71 @@ impl Inner {
 pub(super) fn is_there(conn: &Conn) -> bool {
     conn.number() != 0 && conn.stage() == Stage::Heard && !conn.is_superseded() && !conn.has_left()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::address::Peer;
+
+    fn member(number: u64) -> Arc<Conn> {
+        let conn = Arc::new(Conn::new(Peer::Unix, Duration::ZERO, 0, 0, false, (0, 1)));
+        conn.advance(Stage::Heard);
+        conn.set_number(number);
+        conn
+    }
+
+    #[test]
+    fn a_key_is_good_once_and_for_a_minute() {
+        let (keys, alice) = (Keys::default(), member(1));
+        let (first, second) =
+            (keys.issue(Duration::ZERO, &alice), keys.issue(Duration::ZERO, &alice));
+        let soon = UDP_KEY_KEPT - Duration::from_millis(1);
+        assert!(keys.redeem(soon, &first).is_some_and(|conn| Arc::ptr_eq(&conn, &alice)));
+        assert!(keys.redeem(soon, &first).is_none(), "once");
+        assert!(keys.redeem(UDP_KEY_KEPT, &second).is_none(), "too late");
+        assert!(keys.redeem(soon, "abcdefghijklmnopqrstuvwx27").is_none(), "nobody's");
+        assert!(keys.0.lock().ends.is_empty(), "nothing is kept of what is over");
+    }
+
+    #[test]
+    fn the_key_of_one_who_has_left_is_good_for_nothing() {
+        let (keys, alice) = (Keys::default(), member(1));
+        let key = keys.issue(Duration::ZERO, &alice);
+        alice.set_left();
+        assert!(keys.redeem(Duration::ZERO, &key).is_none());
+    }
+
+    #[test]
+    fn keys_that_nobody_uses_are_bounded_and_the_oldest_gives_way() {
+        let (keys, alice) = (Keys::default(), member(1));
+        let first = keys.issue(Duration::ZERO, &alice);
+        let second = keys.issue(Duration::ZERO, &alice);
+        for _ in 2..=UDP_KEYS {
+            keys.issue(Duration::ZERO, &alice);
+        }
+        assert_eq!(keys.0.lock().keys.len(), UDP_KEYS);
+        assert!(keys.redeem(Duration::ZERO, &first).is_none());
+        assert!(keys.redeem(Duration::ZERO, &second).is_some());
+        // Those that were used leave their ends behind for a while: these are bounded too.
+        for _ in 0..3 * UDP_KEYS {
+            let key = keys.issue(Duration::ZERO, &alice);
+            keys.redeem(Duration::ZERO, &key);
+        }
+        assert!(keys.0.lock().ends.len() <= 2 * UDP_KEYS);
+    }
+
+    #[test]
+    fn what_waits_for_a_reader_is_bounded_and_taken_in_order() {
+        let (keys, alice) = (Keys::default(), member(1));
+        let mut said = 0;
+        while keys.say(&alice, &[b'x'; 1000]) {
+            said += 1;
+        }
+        assert_eq!(said, UDP_SAID_BYTES / (1000 + ITEM_BYTES));
+        assert!(alice.take_said() && !alice.take_said());
+        assert_eq!(keys.take(&alice).len(), said);
+        assert!(keys.say(&alice, b"un") && keys.say(&alice, b"deux"));
+        assert_eq!(keys.take(&alice), [&b"un"[..], b"deux"]);
+        assert!(keys.say(&alice, &vec![b'x'; 65_000]), "one of any size, where nothing waits");
+    }
+}

@@ -119,14 +119,22 @@ pub(crate) enum Dropped {
     Full,
     /// It was longer than a message may be.
     TooLong,
+    /// It was what a hub sends, or came from where only services speak: answered, it could come back for ever.
+    Loop,
     /// The system wouldn't send it: no way there, or not permitted.
     Unsent,
 }
 
 impl Dropped {
     /// All of them, each at its own place.
-    pub(crate) const ALL: [Dropped; 5] =
-        [Dropped::Slowed, Dropped::Unproven, Dropped::Full, Dropped::TooLong, Dropped::Unsent];
+    pub(crate) const ALL: [Dropped; 6] = [
+        Dropped::Slowed,
+        Dropped::Unproven,
+        Dropped::Full,
+        Dropped::TooLong,
+        Dropped::Loop,
+        Dropped::Unsent,
+    ];
 
     /// Its name as a label.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -135,6 +143,7 @@ impl Dropped {
             Dropped::Unproven => "unproven",
             Dropped::Full => "full",
             Dropped::TooLong => "too-long",
+            Dropped::Loop => "loop",
             Dropped::Unsent => "unsent",
         }
     }

@@ -2,8 +2,10 @@
 //! ports between two turns of its pump, so that what came becomes one batch.
 //!
 //! Anybody's datagram is heard; something is sent only to who has proved that it gets what is sent to its address, and, before
-//! that, one cookie for one request. What a hub sends is nothing that a hub answers: a cookie isn't, since it isn't the
-//! other's own; and everything else isn't, since it is no request from an address that is no member.
+//! that, one cookie for one request. What a hub sends is nothing that a hub answers, or two hubs that somebody has made each
+//! other's members would talk for ever: a cookie isn't, since it isn't the other's own; to a stranger's speech nothing is said;
+//! and of a member, acknowledgements and events are not heard at all ([`request::is_answer`]), and its own messages don't
+//! come back in a form that could be said again (`/echo`, see the session).
 
 mod request;
 mod sessions;
@@ -53,12 +55,15 @@ use crate::net::{
     sink::{Datagrams, Sink},
 };
 
+/// Nobody joins from a port below: they are those of services.
+const PORT_MIN: u16 = 1024;
+
 /// Who speaks from an address.
 enum Who {
     /// A member of its own.
     Member(Box<Talk>, Arc<Conn>),
-    /// One that came otherwise, and has attached this address by a key.
-    Attached(Arc<Conn>),
+    /// One that came otherwise, and has attached this address by this key.
+    Attached(Arc<Conn>, Box<str>),
 }
 
 /// See the module.
@@ -171,9 +176,9 @@ impl Udp {
     fn came(&mut self, pump: &mut Pump, port: usize, route: Route, datagram: &[u8]) {
         let peer = Peer::from(route.peer);
         let Peer::Ip(address) = peer else { return };
-        // Nobody can be answered at port 0, and no program speaks from there.
-        if address.port() == 0 {
-            return;
+        // Nobody can be answered at port 0, and no program speaks from there; and nobody but who forges speaks from here.
+        if address.port() == 0 || self.ports[port].is_own(route) {
+            return self.shared.metrics.dropped(Dropped::Loop, 1);
         }
         if !self.shared.open && !peer.is_local() {
             self.shared.metrics.refused(Refused::Remote);
@@ -181,6 +186,14 @@ impl Udp {
         }
         let id = Id { port, address };
         let now = self.shared.now();
+        if let First::Key { key, rest } = request::first(without_newline(datagram))
+            && let Some(conn) = self.shared.keys.redeem(now, key)
+        {
+            if let Some(who) = self.sessions.remove(id) {
+                self.over(pump, who);
+            }
+            return self.attach(now, id, &conn, key, rest);
+        }
         match self.sessions.hear(now, id) {
             Some(Who::Member(_, conn)) if conn.stage() != Stage::Heard => {
                 // It was the hub that ended it: to come back it has to ask anew.
@@ -188,7 +201,7 @@ impl Udp {
                     self.over(pump, who);
                 }
             }
-            Some(Who::Attached(conn)) if !keys::is_there(conn) => {
+            Some(Who::Attached(conn, _)) if !keys::is_there(conn) => {
                 self.sessions.remove(id);
             }
             Some(who) => {
@@ -208,14 +221,27 @@ impl Udp {
     /// A datagram of who is known.
     fn hear(shared: &Shared, pump: &Pump, who: &mut Who, datagram: &[u8]) -> Verdict {
         match who {
-            Who::Attached(conn) => {
-                if !without_newline(datagram).is_empty() && !shared.keys.say(conn, datagram) {
+            Who::Attached(conn, own) => {
+                let said = match request::first(without_newline(datagram)) {
+                    // The datagram that attached it has come twice.
+                    First::Key { key, rest } if *key == **own => rest,
+                    First::Key { .. } => {
+                        shared.metrics.dropped(Dropped::Unproven, 1);
+                        return Verdict::GoOn;
+                    }
+                    _ => datagram,
+                };
+                if !without_newline(said).is_empty() && !shared.keys.say(conn, said) {
                     shared.metrics.dropped(Dropped::Slowed, 1);
                 }
                 Verdict::GoOn
             }
             Who::Member(talk, conn) => {
                 let body = without_newline(datagram);
+                if request::is_answer(body, talk.voice.session.look().is_json()) {
+                    shared.metrics.dropped(Dropped::Loop, 1);
+                    return Verdict::GoOn;
+                }
                 let again = request::again(body);
                 let said = again.as_deref().unwrap_or(datagram);
                 if !body.is_empty() && (conn.is_full() || talk.voice.is_pressed(conn)) {
@@ -245,10 +271,10 @@ impl Udp {
         let now = self.shared.now();
         match request::first(body) {
             First::Speech(body) => self.speech(pump, id.address, body),
-            First::Key { key, rest } => match self.shared.keys.redeem(now, key) {
-                Some(conn) => self.attach(now, id, &conn, rest),
-                None => self.shared.metrics.dropped(Dropped::Unproven, 1),
-            },
+            // The services of well-known ports (echo, chargen …) would say again all that they are told.
+            First::Join(_) if id.address.port() < PORT_MIN => {
+                self.shared.metrics.dropped(Dropped::Loop, 1);
+            }
             First::Join(join) if self.is_trusted(id.address.ip()) => {
                 match (join.cookie, join.after) {
                     // A cookie of another hub's is an answer, not a request.
@@ -263,7 +289,7 @@ impl Udp {
                 None if join.after.is_none() => self.give_cookie(now, id, route, &join, datagram),
                 _ => self.shared.metrics.dropped(Dropped::Unproven, 1),
             },
-            First::Other => self.shared.metrics.dropped(Dropped::Unproven, 1),
+            First::Key { .. } | First::Other => self.shared.metrics.dropped(Dropped::Unproven, 1),
         }
     }
 
@@ -345,11 +371,11 @@ impl Udp {
     }
 
     /// An address speaks for a member from now on.
-    fn attach(&mut self, now: Duration, id: Id, conn: &Arc<Conn>, rest: &[u8]) {
+    fn attach(&mut self, now: Duration, id: Id, conn: &Arc<Conn>, key: &str, rest: &[u8]) {
         if !self.sessions.has_room(id.address.ip()) {
             return self.shared.metrics.dropped(Dropped::Full, 1);
         }
-        self.sessions.add(now, id, Who::Attached(Arc::clone(conn)));
+        self.sessions.add(now, id, Who::Attached(Arc::clone(conn), key.into()));
         let told = Item::Attached(id.address.to_string().into());
         conn.claim(told.cost());
         self.shared.posts.to(conn, Mail::Private(Arc::clone(conn), told));

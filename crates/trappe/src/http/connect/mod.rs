@@ -31,7 +31,7 @@ enum Run {
     Sentence(&'static str),
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "nc",
         title: "nc",
@@ -45,6 +45,13 @@ const KINDS: [Kind; 6] = [
         file_name: "client.py",
         run: Run::Shell("python3 client.py bonjour"),
         template: include_str!("client.py"),
+    },
+    Kind {
+        name: "python-udp",
+        title: "Python, UDP",
+        file_name: "client_udp.py",
+        run: Run::Shell("python3 client_udp.py bonjour"),
+        template: include_str!("client_udp.py"),
     },
     Kind {
         name: "javascript",
@@ -106,7 +113,7 @@ pub(crate) struct Snippet {
     pub(crate) file_name: &'static str,
 }
 
-/// The client called `name`: `nc`, `python`, `javascript`, `rust`, `c` or `arduino`.
+/// The client called `name`: `nc`, `python`, `python-udp`, `javascript`, `rust`, `c` or `arduino`.
 pub(crate) fn snippet(name: &str, place: &Place<'_>) -> Option<Snippet> {
     let kind = KINDS.iter().find(|kind| kind.name == name)?;
     Some(Snippet {
@@ -210,12 +217,14 @@ impl Filling {
     }
 
     /// Fills one template: what stands between two `@` is replaced, in one pass, so that nothing that was put in is read
-    /// again. Lines that say nothing here are left out: going to the lobby, and a warning that isn't due.
+    /// again. Lines that say nothing here are left out: going to the lobby, where no datagram has to ask for it, and a
+    /// warning that isn't due.
     fn fill(&self, template: &str) -> String {
         let is_lobby = self.room.eq_ignore_ascii_case(LOBBY);
         let is_far = !is_loopback(&self.host);
         let is_due = |line: &&str| {
-            !(is_lobby && line.contains("/join @ROOM@") || is_far && line.contains("@BOARD@"))
+            let goes_there = line.contains("/join @ROOM@") && !line.contains("@UDP@");
+            !(is_lobby && goes_there || is_far && line.contains("@BOARD@"))
         };
         let mut text = String::with_capacity(2 * template.len());
         for line in template.split_inclusive('\n').filter(is_due) {
@@ -236,6 +245,8 @@ impl Filling {
             "PORT" => self.address.port.to_string(),
             "ADDRESS" => self.address.to_string(),
             "ROOM" => self.room.clone(),
+            // It marks a line, and puts nothing in.
+            "UDP" => String::new(),
             "WHAT" => self.say_where("connect-what"),
             "JAVASCRIPT" => self.say("connect-javascript"),
             "ARDUINO" => self.say("connect-arduino"),

@@ -68,6 +68,16 @@ pub(super) fn again(body: &[u8]) -> Option<Vec<u8>> {
     Some(format!("/{word} {typed}").into_bytes())
 }
 
+/// Whether a datagram is what a hub answers a member with, unasked: an acknowledgement, or, where the member speaks JSON, an event.
+/// Answered in turn, it would come back for ever.
+pub(super) fn is_answer(body: &[u8], json: bool) -> bool {
+    if json && body.starts_with(br#"{"ev":""#) {
+        return true;
+    }
+    let position = body.strip_prefix(b"+ack ").and_then(|rest| str::from_utf8(rest).ok());
+    position.is_some_and(|it| it.contains('@') && it.parse::<At>().is_ok())
+}
+
 fn is_join(word: &str) -> bool {
     word.eq_ignore_ascii_case("join") || word.eq_ignore_ascii_case("salon")
 }
@@ -137,6 +147,22 @@ mod tests {
                 _ => None,
             };
             assert_eq!(read, said, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hubs_own_answers_are_known() {
+        for (text, json, known) in [
+            ("+ack 4ywtjtzgsu@17", false, true),
+            ("+ack 4ywtjtzgsu@17", true, true),
+            ("+ack 17", false, false),
+            ("+ack 4ywtjtzgsu@17 merci", false, false),
+            (r#"{"ev":"ack","op":"nick"}"#, true, true),
+            (r#"{"ev":"ack","op":"nick"}"#, false, false),
+            (r#"{"op":"send","text":"x"}"#, true, false),
+            ("* pong", false, false),
+        ] {
+            assert_eq!(is_answer(text.as_bytes(), json), known, "{text}");
         }
     }
 
