@@ -5,6 +5,7 @@
 
 server-started = The server is running!
 server-where = listening on { $addresses }
+server-where-udp = listening on { $addresses } (TCP and UDP)
 server-who-loopback = only this machine may connect; --open lets any
 server-who-open = any machine that reaches this port may connect (--open)
 server-try = try: { $command }

@@ -6,6 +6,7 @@
 
 server-started = Le serveur est démarré !
 server-where = écoute sur { $addresses }
+server-where-udp = écoute sur { $addresses } (TCP et UDP)
 server-who-loopback = seule cette machine peut se connecter ; --open ouvre à toutes
 server-who-open = toute machine qui atteint ce port peut se connecter (--open)
 server-try = à essayer : { $command }

@@ -111,7 +111,7 @@ mod tests {
         let (keys, alice) = (Keys::default(), member(1));
         let (first, second) =
             (keys.issue(Duration::ZERO, &alice), keys.issue(Duration::ZERO, &alice));
-        let soon = UDP_KEY_KEPT - Duration::from_millis(1);
+        let soon = UDP_KEY_KEPT.saturating_sub(Duration::from_millis(1));
         assert!(keys.redeem(soon, &first).is_some_and(|conn| Arc::ptr_eq(&conn, &alice)));
         assert!(keys.redeem(soon, &first).is_none(), "once");
         assert!(keys.redeem(UDP_KEY_KEPT, &second).is_none(), "too late");

@@ -271,9 +271,10 @@ fn first_lines(config: &Config, bound: &Bound) -> Vec<String> {
         Some(page) => say(lang, "server-try-page", &[command, ("page", page.as_str().into())]),
         None => say(lang, "server-try", &[command]),
     };
+    let place = if bound.sockets.is_empty() { "server-where" } else { "server-where-udp" };
     vec![
         say(lang, "server-started", &[]),
-        say(lang, "server-where", &[("addresses", bound.describe().as_str().into())]),
+        say(lang, place, &[("addresses", bound.describe().as_str().into())]),
         say(lang, reachable, &[]),
         try_this,
     ]

@@ -385,7 +385,8 @@ fn several_addresses_are_all_bound_and_all_told() {
         "127.0.0.1:0",
     ]));
     let line = hub.console()[1].clone();
-    let addresses: Vec<&str> = line.trim_start_matches("écoute sur ").split(", ").collect();
+    let line = line.trim_start_matches("écoute sur ").trim_end_matches(" (TCP et UDP)");
+    let addresses: Vec<&str> = line.split(", ").collect();
     assert_eq!(addresses.len(), 3, "{line}");
     let mut members: Vec<Peer> = addresses
         .iter()
