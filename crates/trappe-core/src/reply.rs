@@ -524,7 +524,8 @@ impl To {
         let missed = if *missed == 0 {
             say(lang, "why-never-missed", &[])
         } else {
-            let cause = say(lang, "why-cause-slow", &[]);
+            let cause = if *transport == "udp" { "why-cause-udp" } else { "why-cause-slow" };
+            let cause = say(lang, cause, &[]);
             say(
                 lang,
                 "why-missed",

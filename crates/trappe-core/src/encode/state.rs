@@ -1,7 +1,10 @@
 //! Values of a room's state, as they wait to be written to one kind of member (PROTOCOL §6).
 
 use super::{Look, Wire, datagram, json, raw, text, ws};
-use crate::{command::Format, event::Event, limits::DATAGRAM_BYTES, room::state::Value};
+use crate::{
+    command::Format, event::Event, limits::DATAGRAM_BYTES, reply::To, room::state::Value,
+    words::say,
+};
 
 /// Values one after the other. For datagrams several share one, as many as fit, each on a line of its own; in raw format
 /// each has its own, since a body may hold line breaks.
@@ -29,7 +32,11 @@ impl<'a> Values<'a> {
         if look.format == Format::Raw {
             let body = [b"=", value.key.as_str().as_bytes(), b"= ", &value.body[..]].concat();
             if look.wire == Wire::Datagram {
-                return look.one(&mut self.out, &body);
+                // Raw has no word for what it misses.
+                if body.len() <= DATAGRAM_BYTES {
+                    datagram(&mut self.out, &body);
+                }
+                return;
             }
             return raw(&mut self.out, look.key(), &body);
         }
@@ -53,13 +60,20 @@ impl<'a> Values<'a> {
                     self.flush();
                 }
                 if line.len() > DATAGRAM_BYTES {
-                    return look.too_long(&mut self.out, line.len());
+                    return self.too_long(value, line.len(), id);
                 }
                 self.lines.append(&mut line);
             }
             // No stream of events follows a state: it has no way to ask.
             Wire::Stream | Wire::Events => self.out.append(&mut line),
         }
+    }
+
+    /// A value that fits into no datagram: its key is told, so that it can be asked for otherwise.
+    fn too_long(&mut self, value: &Value, bytes: usize, id: Option<u64>) {
+        let (look, key) = (self.look, value.key.as_str());
+        let args = [("key", key.into()), ("bytes", bytes.into()), ("limit", DATAGRAM_BYTES.into())];
+        To { look, op: None, id }.error(&mut self.out, "mtu", &say(look.lang, "mtu-state", &args));
     }
 
     fn flush(&mut self) {

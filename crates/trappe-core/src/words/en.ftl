@@ -120,6 +120,7 @@ why-watched = { $count ->
     [one] { $count } person watches what passes over this connection
    *[other] { $count } people watch what passes over this connection
     }
+why-cause-udp = longer than a datagram, or passed over for newer ones
 why-cause-slow = read too slowly, the hub could keep no more for it
 why-cause-forgotten = the position asked for is older than what the hub keeps
 why-cause-other-life = the position asked for is of another life of the room
@@ -164,6 +165,7 @@ no-such-member = nobody is called { $name }; /who tells who is here
 no-such-room = no room is called { $room }; /rooms lists them, /join makes it
 busy = { $name } can't receive anything just now; not delivered, try again later
 mtu = { $name } receives by datagrams, and this message doesn't fit into one; not delivered, make it shorter
+mtu-state = the value of { $key } takes { $bytes } bytes, a datagram { $limit } at most; /get { $key } gives it by TCP
 mtu-reply = this answer has { $bytes } bytes, a datagram { $limit } at most; ask for less, or connect by TCP
 full-members = the hub is full: it can hold no more members; try again later
 full-rooms = the hub is full: it can hold no more rooms; join one, /rooms lists them
@@ -208,7 +210,7 @@ too-many-rooms = { $limit } rooms at once at most; leave one first
 stale-id = id { $id } is too old: nobody knows any more whether it was said, and it isn't said a second time; go on with a greater id
 gone = this session was taken over elsewhere; nothing is done
 superseded = this session goes on over another connection
-no-lines = this address speaks only HTTP and WebSocket
+no-lines = this address speaks only { $spoken }
 
 ## Other protocols on this port
 

@@ -121,6 +121,7 @@ why-watched = { $count ->
     [one] { $count } personne regarde ce qui passe sur cette connexion
    *[other] { $count } personnes regardent ce qui passe sur cette connexion
     }
+why-cause-udp = plus longs qu'un datagramme, ou remplacés par de plus récents
 why-cause-slow = lecture trop lente, le hub ne pouvait en garder davantage
 why-cause-forgotten = la position demandée est plus ancienne que ce que le hub garde
 why-cause-other-life = la position demandée est d'une autre vie du salon
@@ -165,6 +166,7 @@ no-such-member = personne ne s'appelle { $name } ; /who dit qui est là
 no-such-room = aucun salon ne s'appelle { $room } ; /rooms les liste, /join le crée
 busy = { $name } ne peut rien recevoir pour le moment ; message non remis, réessayez plus tard
 mtu = { $name } reçoit par datagrammes, et ce message ne tient pas dans un seul ; message non remis, raccourcissez-le
+mtu-state = la valeur de { $key } a { $bytes } octets, un datagramme { $limit } au plus ; /get { $key } la donne en TCP
 mtu-reply = cette réponse a { $bytes } octets, un datagramme { $limit } au plus ; demandez-en moins, ou connectez-vous en TCP
 full-members = le hub est plein : il ne peut tenir plus de membres ; réessayez plus tard
 full-rooms = le hub est plein : il ne peut tenir plus de salons ; rejoignez-en un, /rooms les liste
@@ -209,7 +211,7 @@ too-many-rooms = { $limit } salons à la fois au plus ; quittez-en un d'abord
 stale-id = l'id { $id } est trop ancien : on ne sait plus s'il a été dit, et il ne l'est pas une seconde fois ; continuez par un id plus grand
 gone = cette session a été reprise ailleurs ; rien n'est fait
 superseded = cette session continue sur une autre connexion
-no-lines = cette adresse ne parle que HTTP et WebSocket
+no-lines = cette adresse ne parle que { $spoken }
 
 ## Other protocols on this port
 

@@ -310,7 +310,8 @@ fn clients(shared: &Shared, head: &Head, lang: Lang, file: Option<&str>) -> Answ
     let host = authority.as_ref().map_or_else(|| "localhost".to_owned(), |a| a.host.to_string());
     let port = authority.and_then(|authority| authority.port).unwrap_or(shared.port);
     let room = query.room.unwrap_or_else(|| shared.lobby().name().clone());
-    let place = Place { host: &host, port, room: room.as_str(), lang };
+    let udp = shared.speaks_udp;
+    let place = Place { host: &host, port, room: room.as_str(), lang, udp };
     let Some(file) = file else {
         return if wants_html(head) {
             Answer::new(200, "text/html; charset=utf-8", connect::html(&place))

@@ -56,6 +56,15 @@ impl Only {
     }
 }
 
+impl Only {
+    /// What else than lines is spoken, as people call it.
+    pub(crate) fn spoken(self) -> String {
+        let all = [(self.http, "HTTP"), (self.ws, "WebSocket"), (self.udp, "UDP")];
+        let named: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        named.join(", ")
+    }
+}
+
 impl FromStr for Only {
     type Err = String;
 

@@ -120,7 +120,7 @@ pub(crate) struct Shared {
     /// Networks whose addresses need not be proved by UDP.
     udp_trust: Vec<IpNet>,
     /// There is a port for datagrams.
-    speaks_udp: bool,
+    pub(crate) speaks_udp: bool,
     /// What the states of all rooms take.
     states: Arc<AtomicUsize>,
     /// Anybody may speak, not only this machine.
@@ -277,7 +277,9 @@ impl Shared {
     fn no_lines(&self) -> Bytes {
         let look = self.defaults.look;
         let mut out = Vec::new();
-        look.error(&mut out, "not-here", &say(look.lang, "no-lines", &[]));
+        let spoken = self.only.spoken();
+        let sentence = say(look.lang, "no-lines", &[("spoken", spoken.as_str().into())]);
+        look.error(&mut out, "not-here", &sentence);
         out.into()
     }
 

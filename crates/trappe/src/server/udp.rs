@@ -187,6 +187,7 @@ impl Udp {
         let id = Id { port, address };
         let now = self.shared.now();
         if let First::Key { key, rest } = request::first(without_newline(datagram))
+            && (self.sessions.is_known(id) || self.sessions.has_room(address.ip()))
             && let Some(conn) = self.shared.keys.redeem(now, key)
         {
             if let Some(who) = self.sessions.remove(id) {
@@ -372,9 +373,6 @@ impl Udp {
 
     /// An address speaks for a member from now on.
     fn attach(&mut self, now: Duration, id: Id, conn: &Arc<Conn>, key: &str, rest: &[u8]) {
-        if !self.sessions.has_room(id.address.ip()) {
-            return self.shared.metrics.dropped(Dropped::Full, 1);
-        }
         self.sessions.add(now, id, Who::Attached(Arc::clone(conn), key.into()));
         let told = Item::Attached(id.address.to_string().into());
         conn.claim(told.cost());

@@ -99,6 +99,28 @@ fn the_client_in_python_talks_both_ways() {
 }
 
 #[test]
+fn the_client_in_python_talks_both_ways_by_datagrams() {
+    let Some(python) = python() else { return };
+    let command = |_: &Path| {
+        let mut command = Command::new(&python);
+        command.arg("client_udp.py");
+        command
+    };
+    // It goes on listening after the end of its input.
+    runs("python-udp", "client_udp.py", command, false);
+}
+
+#[test]
+fn only_a_hub_that_takes_datagrams_shows_how_to_send_them() {
+    for (only, shown) in [("lines,http", false), ("http,udp", true)] {
+        let hub = Hub::start(&["--quiet", "--only", only]);
+        let (_, text) = get(&hub, "/connect", "");
+        assert_eq!(text.contains("nc -u"), shown, "{only}: {text}");
+        assert_eq!(text.contains("client_udp.py"), shown, "{only}: {text}");
+    }
+}
+
+#[test]
 fn the_client_in_rust_compiles_without_a_warning_and_talks_both_ways() {
     let Some(rustc) = tool("rustc") else { return };
     let command = |folder: &Path| {

@@ -371,7 +371,7 @@ fn a_server_that_stops_says_goodbye_by_datagrams_too_and_ends_in_time() {
     alice.say("le dernier mot");
     alice.ask("");
     hub.signal("TERM");
-    assert_eq!(text.line(), "<alice> le dernier mot");
+    text.until(|line| line == "<alice> le dernier mot");
     let goodbye = text.line();
     assert!(goodbye.starts_with("* ") && goodbye.contains("arrête"), "{goodbye}");
     assert_eq!(json.event_until(|event| event["ev"] == "msg")["text"], "le dernier mot");

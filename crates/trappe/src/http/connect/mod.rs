@@ -26,6 +26,13 @@ struct Kind {
     template: &'static str,
 }
 
+impl Kind {
+    /// Whether it speaks by datagrams: then it goes to its room by a line that says so.
+    fn is_udp(&self) -> bool {
+        self.template.contains("@UDP@/join ")
+    }
+}
+
 enum Run {
     Shell(&'static str),
     Sentence(&'static str),
@@ -100,6 +107,8 @@ pub(crate) struct Place<'a> {
     pub(crate) room: &'a str,
     /// The language of what is explained; the code is the same in each.
     pub(crate) lang: Lang,
+    /// Whether it takes datagrams.
+    pub(crate) udp: bool,
 }
 
 /// One client, ready to be saved and run.
@@ -113,9 +122,15 @@ pub(crate) struct Snippet {
     pub(crate) file_name: &'static str,
 }
 
+/// Those clients that the hub would hear.
+fn kinds(place: &Place<'_>) -> impl Iterator<Item = &'static Kind> {
+    let udp = place.udp;
+    KINDS.iter().filter(move |kind| udp || !kind.is_udp())
+}
+
 /// The client called `name`: `nc`, `python`, `python-udp`, `javascript`, `rust`, `c` or `arduino`.
 pub(crate) fn snippet(name: &str, place: &Place<'_>) -> Option<Snippet> {
-    let kind = KINDS.iter().find(|kind| kind.name == name)?;
+    let kind = kinds(place).find(|kind| kind.name == name)?;
     Some(Snippet {
         body: Filling::new(place).fill(kind.template),
         content_type: "text/plain; charset=utf-8",
@@ -127,7 +142,7 @@ pub(crate) fn snippet(name: &str, place: &Place<'_>) -> Option<Snippet> {
 pub(crate) fn page(place: &Place<'_>) -> String {
     let filling = Filling::new(place);
     let mut text = format!("{}\n{}\n", filling.title(), filling.say("connect-each"));
-    for kind in &KINDS {
+    for kind in kinds(place) {
         let Kind { title, .. } = kind;
         let [fetch, run] = [filling.fetch(kind), filling.run(kind)];
         let body = filling.fill(kind.template);
@@ -147,7 +162,7 @@ pub(crate) fn html(place: &Place<'_>) -> String {
         escaped(&filling.say("connect-each")),
         title = escaped(&filling.title()),
     );
-    for kind in &KINDS {
+    for kind in kinds(place) {
         let Kind { name, title, file_name, .. } = kind;
         let href = escaped(&filling.path(kind));
         let [fetch, run] = [escaped(&filling.fetch(kind)), escaped(&filling.run(kind))];
@@ -165,6 +180,7 @@ pub(crate) fn html(place: &Place<'_>) -> String {
 /// What the templates are filled with.
 struct Filling {
     lang: Lang,
+    udp: bool,
     /// The host as sockets take it: without brackets.
     host: String,
     /// Host and port as URLs and people write them.
@@ -178,6 +194,7 @@ impl Filling {
         let address = Address { host: host.clone(), port: place.port };
         Self {
             lang: place.lang,
+            udp: place.udp,
             host,
             address,
             room: plain(place.room).replace([':', '[', ']'], ""),
@@ -217,14 +234,15 @@ impl Filling {
     }
 
     /// Fills one template: what stands between two `@` is replaced, in one pass, so that nothing that was put in is read
-    /// again. Lines that say nothing here are left out: going to the lobby, where no datagram has to ask for it, and a
-    /// warning that isn't due.
+    /// again. Lines that say nothing here are left out: going to the lobby, where no datagram has to ask for it, what is
+    /// about datagrams where there are none, and a warning that isn't due.
     fn fill(&self, template: &str) -> String {
         let is_lobby = self.room.eq_ignore_ascii_case(LOBBY);
         let is_far = !is_loopback(&self.host);
         let is_due = |line: &&str| {
-            let goes_there = line.contains("/join @ROOM@") && !line.contains("@UDP@");
-            !(is_lobby && goes_there || is_far && line.contains("@BOARD@"))
+            let udp = line.contains("@UDP@");
+            let goes_there = line.contains("/join @ROOM@") && !udp;
+            !(is_lobby && goes_there || is_far && line.contains("@BOARD@") || udp && !self.udp)
         };
         let mut text = String::with_capacity(2 * template.len());
         for line in template.split_inclusive('\n').filter(is_due) {

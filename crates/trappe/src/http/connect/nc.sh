@@ -1,7 +1,7 @@
 #!/bin/sh
 # @WHAT@
 # sh nc.sh bonjour
-#@UDP@ UDP: (echo '/join @ROOM@'; cat) | nc -u '@HOST@' @PORT@
+#@UDP@ UDP: nc -u '@HOST@' @PORT@ (/join @ROOM@)
 {
     echo '/join @ROOM@'
     [ $# -eq 0 ] || printf '%s\n' "$*"

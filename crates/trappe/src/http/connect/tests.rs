@@ -3,7 +3,7 @@
 use super::*;
 
 fn place<'a>(host: &'a str, room: &'a str) -> Place<'a> {
-    Place { host, port: 5599, room, lang: Lang::Fr }
+    Place { host, port: 5599, room, lang: Lang::Fr, udp: true }
 }
 
 fn bodies(place: &Place<'_>) -> Vec<(&'static str, String)> {
@@ -46,11 +46,20 @@ fn by_datagrams_each_room_is_asked_for_and_ten_lines_do_it() {
         let place = place("localhost", room);
         let [nc, python] =
             ["nc", "python-udp"].map(|name| snippet(name, &place).expect("it has a template").body);
-        let pipe = format!("\n# UDP: (echo '/join {room}'; cat) | nc -u 'localhost' 5599\n");
-        assert!(nc.contains(&pipe), "{nc}");
+        let typed = format!("\n# UDP: nc -u 'localhost' 5599 (/join {room})\n");
+        assert!(nc.contains(&typed), "{nc}");
         assert!(python.contains(&format!(r#"hub.send("/join {room}\n".encode())"#)), "{python}");
         let code = python.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         assert!(code.count() <= 10, "{python}");
+    }
+}
+
+#[test]
+fn where_no_datagrams_are_taken_nobody_is_shown_how_to_send_them() {
+    let place = Place { udp: false, ..place("localhost", "café") };
+    assert_eq!(snippet("python-udp", &place), None);
+    for text in [page(&place), html(&place)] {
+        assert!(text.contains("client.py") && !text.to_lowercase().contains("udp"), "{text}");
     }
 }
 

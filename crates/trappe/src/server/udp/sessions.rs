@@ -44,6 +44,11 @@ impl<W> Sessions<W> {
         Some(&mut entry.who)
     }
 
+    /// Whether there is a session of an address.
+    pub(super) fn is_known(&self, id: Id) -> bool {
+        self.entries.contains_key(&id)
+    }
+
     /// Whether one more session of an IP address can be.
     pub(super) fn has_room(&self, ip: IpAddr) -> bool {
         // Of those that were removed, an entry may still wait to be looked at.
