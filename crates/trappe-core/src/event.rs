@@ -279,6 +279,44 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The same with fewer rooms listed, where it lists some that it is no use without: a datagram holds so many.
+    pub(crate) fn shorter(&self) -> Option<Event<'a>> {
+        match *self {
+            Event::Hello { session, sid, name, resumed, rooms: [rooms @ .., _], id } => {
+                Some(Event::Hello { session, sid, name, resumed, rooms, id })
+            }
+            Event::Bye { reason, text, rooms: [rooms @ .., _], id } => {
+                Some(Event::Bye { reason, text, rooms, id })
+            }
+            _ => None,
+        }
+    }
+
+    /// The id of the op that it answers.
+    pub(crate) fn id(&self) -> Option<u64> {
+        match *self {
+            Event::Msg(Said { id, .. })
+            | Event::Hello { id, .. }
+            | Event::Ack { id, .. }
+            | Event::Error { id, .. }
+            | Event::Gap { id, .. }
+            | Event::Join { id, .. }
+            | Event::Leave { id, .. }
+            | Event::Nick { id, .. }
+            | Event::Who { id, .. }
+            | Event::Rooms { id, .. }
+            | Event::History { id, .. }
+            | Event::Live { id, .. }
+            | Event::State { id, .. }
+            | Event::Udp { id, .. }
+            | Event::Pong { id, .. }
+            | Event::Notice { id, .. }
+            | Event::Why { id, .. }
+            | Event::Bye { id, .. } => id,
+            Event::Direct { .. } => None,
+        }
+    }
+
     /// An error that is about no op and no place: a code and its sentence.
     #[must_use]
     pub fn error(code: &'a str, text: &'a str) -> Event<'a> {

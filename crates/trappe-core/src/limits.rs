@@ -183,12 +183,17 @@ pub const DATAGRAMS_READ: usize = 32;
 pub const DATAGRAMS_SENT: usize = 64;
 /// Calls that bring datagrams before others have their turn.
 pub const DATAGRAM_READS: usize = 4;
+/// How long a member by UDP rests after [`TURN_MEMBER_WRITES`] replies or portions of state: what it could not take in one go
+/// would be lost in its own buffer.
+pub const DATAGRAM_REST: Duration = Duration::from_millis(4);
 /// Records that a member by UDP may be behind when its turn comes; past it, it gets the newest.
 pub const DATAGRAMS_DUE: u64 = 256;
 /// Members by UDP, and addresses that speak for a member, at once …
 pub const UDP_SESSIONS: usize = 10_000;
-/// … and of one address.
+/// … and of one host: an IPv4 address, or the /64 of an IPv6 one.
 pub const UDP_SESSIONS_OF_ADDRESS: usize = 32;
+/// Addresses that may speak for one member.
+pub const UDP_ATTACHED: usize = 4;
 /// From whom no datagram has come for this long, is gone.
 pub const UDP_SILENCE: Duration = Duration::from_mins(1);
 /// A cookie is good in the epoch in which it was made, and in the next one.
@@ -214,6 +219,8 @@ pub const STATE_BYTES: usize = 1 << 20;
 pub const STATE_TOTAL_BYTES: usize = 64 << 20;
 /// The longest key, in characters.
 pub const STATE_KEY_CHARS: usize = 64;
+/// Keys that were taken away, and are remembered so that who follows is told, and an older version brings none of them back.
+pub const STATE_GONE: usize = 1024;
 /// What a value counts for beside its bytes.
 pub const STATE_VALUE_BYTES: usize = 200;
 /// Senders whose version of one key is remembered; the one that set it longest ago gives way.

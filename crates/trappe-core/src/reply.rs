@@ -227,6 +227,17 @@ impl To {
         look.notice(out, &say(look.lang, "following", &args));
     }
 
+    /// The member has fallen so far behind a room's state that it gets all of it anew: keys that aren't in it are gone.
+    pub(crate) fn following_anew(self, out: &mut Vec<u8>, room: &str, keys: usize) {
+        if self.look.is_json() {
+            let cause = "state";
+            let event = Event::Gap { room, from: None, to: None, cause, oldest: None, id: None };
+            self.look.event(out, &event);
+        } else if self.look.format == Format::Text {
+            self.following(out, room, keys);
+        }
+    }
+
     /// The key has no value in the member's room.
     pub fn no_such_key(self, out: &mut Vec<u8>, key: &StateKey) {
         let sentence = say(self.look.lang, "no-such-key", &[("key", key.as_str().into())]);

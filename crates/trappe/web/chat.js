@@ -243,7 +243,7 @@ export class Chat {
 		gap: ({ from, to, cause, oldest }, it) => {
 			if (oldest) it?.begin(epochOf(oldest));
 			const fields = { type: "gap", cause, count: to ? to - from + 1 : 0, seq: from };
-			if (cause !== "epoch") it?.[from ? "merge" : "push"](fields);
+			if (!/epoch|state/.test(cause)) it?.[from ? "merge" : "push"](fields);
 		},
 		live: ({ pos }, it) => it?.begin(epochOf(pos)),
 		history: nothing,

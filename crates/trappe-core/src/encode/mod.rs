@@ -182,6 +182,16 @@ impl Look {
         self.error(out, "mtu", &say(self.lang, "mtu-reply", &args));
     }
 
+    /// The same for an event: it answers the same op.
+    fn too_long_event(self, out: &mut Vec<u8>, event: &Event<'_>, bytes: usize) {
+        let args = [("bytes", bytes.into()), ("limit", DATAGRAM_BYTES.into())];
+        let text = &say(self.lang, "mtu-reply", &args);
+        let id = event.id();
+        let code = "mtu";
+        let told = Event::Error { code, text, op: None, id, at: None, field: None, room: None };
+        self.event(out, &told);
+    }
+
     /// An acknowledgement: `+ack position`.
     pub fn ack(self, out: &mut Vec<u8>, position: impl fmt::Display) {
         self.reply(out, |line| line.extend_from_slice(format!("+ack {position}\n").as_bytes()));
@@ -219,22 +229,12 @@ impl Look {
                 let mut payload = Vec::new();
                 json::event(&mut payload, event);
                 payload.push(b'\n');
-                if payload.len() > DATAGRAM_BYTES {
-                    return self.too_long(out, payload.len());
+                match event.shorter() {
+                    _ if payload.len() <= DATAGRAM_BYTES => datagram(out, &payload),
+                    Some(event) => self.event(out, &event),
+                    None => self.too_long_event(out, event, payload.len()),
                 }
-                datagram(out, &payload);
             }
-        }
-    }
-
-    /// One encoded record as it waits to be written to this member.
-    pub(crate) fn one(self, out: &mut Vec<u8>, record: &[u8]) {
-        if self.wire != Wire::Datagram {
-            out.extend_from_slice(record);
-        } else if record.len() > DATAGRAM_BYTES {
-            self.too_long(out, record.len());
-        } else if !record.is_empty() {
-            datagram(out, record);
         }
     }
 

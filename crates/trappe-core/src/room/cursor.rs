@@ -3,7 +3,7 @@
 use std::mem;
 
 use crate::{
-    encode::{self, Look, Marks, Wire},
+    encode::{self, Look, Marks},
     room::view::{Runs, View},
 };
 
@@ -119,10 +119,6 @@ impl Cursor {
             .filter(|record| record.author.number == number && record.seq > 0)?;
         let mut out = Vec::new();
         encode::marked(&mut out, look.key(), batch, record, Marks { old: false, own: true });
-        if look.wire == Wire::Datagram {
-            let record = std::mem::take(&mut out);
-            look.one(&mut out, &record);
-        }
         Some(out)
     }
 

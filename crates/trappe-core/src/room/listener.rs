@@ -15,7 +15,7 @@ use super::{
     replay::{Replay, gap_notice, mtu_notice},
 };
 use crate::{
-    encode::{Look, Wire},
+    encode::{Look, Wire, datagram},
     limits::{DATAGRAM_BYTES, ITEM_BYTES, PRIVATE_BYTES},
     room::{
         state::StateView,
@@ -345,8 +345,17 @@ impl<A> Listener<A> {
                 continue;
             }
             if echo && let Some(own) = cursor.own(view, look, number) {
+                let seq = view.record(cursor.at()).map_or(0, |(batch, at)| batch.records[at].seq);
                 cursor.reached(cursor.at() + 1);
-                self.half = Some(Box::new(own.into()));
+                self.half = match look.wire {
+                    Wire::Datagram if own.len() > DATAGRAM_BYTES => mtu_notice(look, view, seq),
+                    Wire::Datagram => {
+                        let mut out = Vec::new();
+                        datagram(&mut out, &own);
+                        Some(Box::new(out.into()))
+                    }
+                    _ => Some(Box::new(own.into())),
+                };
                 return Some(Next::Half);
             }
             if look.wire == Wire::Datagram && self.is_too_long(i, view) {

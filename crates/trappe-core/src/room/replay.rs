@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{cursor::gap, view::View};
 use crate::{
     command::Format,
-    encode::{self, Look, Marks},
+    encode::{self, Look, Marks, Wire},
     event::Event,
     limits::{DATAGRAM_BYTES, REPLAY_BYTES},
     words::say,
@@ -38,8 +38,9 @@ pub(super) fn portion(
     while replay.at < replay.to && out.len() < REPLAY_BYTES {
         let (batch, i) = view.record(replay.at)?;
         let record = &batch.records[i];
+        let seq = record.seq;
         replay.at += 1;
-        if record.seq == 0 {
+        if seq == 0 {
             continue;
         }
         let mut marked = Vec::new();
@@ -50,7 +51,13 @@ pub(super) fn portion(
         } else {
             batch.slice(key, i, i + 1)
         };
-        look.one(&mut out, record);
+        if look.wire != Wire::Datagram {
+            out.extend_from_slice(record);
+        } else if record.len() <= DATAGRAM_BYTES {
+            encode::datagram(&mut out, record);
+        } else if let Some(notice) = mtu_notice(look, view, seq) {
+            out.extend_from_slice(&notice);
+        }
     }
     (!out.is_empty()).then(|| Box::new(out.into()))
 }

@@ -9,7 +9,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -21,10 +21,11 @@ use bytes::Bytes;
 use crate::{
     encode::{Look, state::Values},
     limits::{
-        STATE_BYTES, STATE_KEYS, STATE_PORTION_BYTES, STATE_SENDERS, STATE_TOTAL_BYTES,
+        STATE_BYTES, STATE_GONE, STATE_KEYS, STATE_PORTION_BYTES, STATE_SENDERS, STATE_TOTAL_BYTES,
         STATE_VALUE_BYTES,
     },
     message::Author,
+    reply::To,
     room::batch::Life,
     state_key::StateKey,
 };
@@ -103,7 +104,11 @@ pub struct State {
     /// The same values by number.
     by_seq: BTreeMap<u64, Arc<Value>>,
     seq: u64,
-    gone: usize,
+    /// The keys that were taken away, by the change that did it.
+    gone: BTreeMap<u64, StateKey>,
+    /// No key that was taken away by an earlier change, or this one, need be remembered any more: who hasn't had everything up to
+    /// here gets everything anew.
+    forgotten: u64,
     bytes: usize,
     /// What the states of all rooms take.
     all: Arc<AtomicUsize>,
@@ -121,7 +126,8 @@ impl State {
             held: BTreeMap::new(),
             by_seq: BTreeMap::new(),
             seq: 0,
-            gone: 0,
+            gone: BTreeMap::new(),
+            forgotten: 0,
             bytes: 0,
             all,
             workers: 0,
@@ -143,7 +149,7 @@ impl State {
         body: &[u8],
     ) -> Result<Changed, SetError> {
         let held = self.held.get(&key);
-        if held.is_none() && body.is_empty() {
+        if held.is_none() && body.is_empty() && version.is_none() {
             return Ok(Changed { seq: self.seq, tell: 0 });
         }
         let mut versions = held.map_or_else(Vec::new, |held| held.versions.clone());
@@ -158,8 +164,12 @@ impl State {
             }
             versions.push((from.number, version));
         }
-        let (before, was_gone) = held.map_or((0, false), |h| (h.bytes(), h.value.is_gone()));
-        self.make_room(&key, held.is_none(), before, cost(&key, body.len(), versions.len()))?;
+        let before = held.map_or(0, Held::bytes);
+        let is_new = held.is_none_or(|held| held.value.is_gone());
+        // Whoever takes something away is never refused.
+        if !body.is_empty() {
+            self.make_room(&key, is_new, before, cost(&key, body.len(), versions.len()))?;
+        }
         self.seq += 1;
         let value = Value {
             seq: self.seq,
@@ -170,13 +180,20 @@ impl State {
             body: Bytes::copy_from_slice(body),
         };
         let value = Arc::new(value);
+        if value.is_gone() {
+            self.gone.insert(self.seq, key.clone());
+        }
         self.by_seq.insert(self.seq, Arc::clone(&value));
-        self.gone += usize::from(value.is_gone());
-        self.gone -= usize::from(was_gone);
         let held = Held { value, versions };
+        // What it made room for may have been this key itself, taken away before.
+        let before = self.held.get(&key).map_or(0, Held::bytes);
         self.count(held.bytes(), before);
         if let Some(old) = self.held.insert(key, held) {
             self.by_seq.remove(&old.value.seq);
+            self.gone.remove(&old.value.seq);
+        }
+        while self.gone.len() > STATE_GONE {
+            self.forget_oldest();
         }
         let tell = self.workers & !self.told;
         self.told |= tell;
@@ -191,25 +208,31 @@ impl State {
         before: usize,
         after: usize,
     ) -> Result<(), SetError> {
+        if is_new && self.len() >= STATE_KEYS {
+            return Err(SetError::Full);
+        }
+        let more = after.saturating_sub(before);
         let fits = |state: &State| {
-            let more = after.saturating_sub(before);
-            state.held.len() + usize::from(is_new) <= STATE_KEYS
-                && (more == 0
-                    || state.bytes + more <= STATE_BYTES
-                        && state.all.load(Relaxed) + more <= STATE_TOTAL_BYTES)
+            state.bytes + more <= STATE_BYTES && state.all.load(Relaxed) + more <= STATE_TOTAL_BYTES
         };
-        while !fits(self) {
-            let gone = self.by_seq.values().find(|value| value.is_gone() && value.key != *key);
-            let Some(gone) = gone.filter(|_| self.gone > 0).cloned() else {
+        while more > 0 && !fits(self) {
+            // The key's own memory is none that could be had: it is counted as what is there before.
+            if self.gone.first_key_value().is_none_or(|(_, oldest)| oldest == key) {
                 return Err(SetError::Full);
-            };
-            self.by_seq.remove(&gone.seq);
-            self.gone -= 1;
-            if let Some(held) = self.held.remove(&gone.key) {
-                self.count(0, held.bytes());
             }
+            self.forget_oldest();
         }
         Ok(())
+    }
+
+    /// Forgets the key that was taken away longest ago, and its senders' versions.
+    fn forget_oldest(&mut self) {
+        let Some((seq, key)) = self.gone.pop_first() else { return };
+        self.forgotten = seq;
+        self.by_seq.remove(&seq);
+        if let Some(held) = self.held.remove(&key) {
+            self.count(0, held.bytes());
+        }
     }
 
     fn count(&mut self, more: usize, less: usize) {
@@ -228,7 +251,7 @@ impl State {
     /// How many keys have a value.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.held.len() - self.gone
+        self.held.len() - self.gone.len()
     }
 
     /// Whether no key has a value.
@@ -244,11 +267,25 @@ impl State {
         self.told &= self.workers;
     }
 
-    /// The values that were set since change `after`, for a worker, in order; it is told of the next change again.
-    pub fn take(&mut self, worker: usize, after: u64) -> Vec<Arc<Value>> {
+    /// What has changed since `after`, for a worker; it is told of the next change again.
+    pub fn take(&mut self, worker: usize, after: u64) -> Taken {
         self.told &= !(1 << worker);
-        self.by_seq.range(after + 1..).map(|(_, value)| Arc::clone(value)).collect()
+        let forgotten = self.forgotten;
+        let from = if after < forgotten { 0 } else { after };
+        let values = self.by_seq.range(from + 1..).map(|(_, value)| Arc::clone(value)).collect();
+        Taken { values, whole: from < after, forgotten }
     }
+}
+
+/// What a worker takes of a room's state.
+#[derive(Debug)]
+pub struct Taken {
+    /// In the order of their changes.
+    values: Vec<Arc<Value>>,
+    /// They are all that there are: a key that was taken away since has been forgotten.
+    whole: bool,
+    /// See [`State`].
+    forgotten: u64,
 }
 
 impl Drop for State {
@@ -278,7 +315,11 @@ pub struct StateView {
     life: Arc<Life>,
     by_seq: BTreeMap<u64, Arc<Value>>,
     seqs: BTreeMap<StateKey, u64>,
+    /// The keys that were taken away.
+    gone: BTreeSet<u64>,
     seq: u64,
+    /// Whoever hasn't had everything up to here gets everything anew.
+    forgotten: u64,
     /// What was made since the last change, for whoever needs the same.
     made: RefCell<Vec<Made>>,
 }
@@ -291,7 +332,9 @@ impl StateView {
             life,
             by_seq: BTreeMap::new(),
             seqs: BTreeMap::new(),
+            gone: BTreeSet::new(),
             seq: 0,
+            forgotten: 0,
             made: RefCell::default(),
         }
     }
@@ -303,21 +346,35 @@ impl StateView {
     }
 
     /// Takes what [`State::take`] gave for everything after [`seq`](Self::seq).
-    pub fn apply(&mut self, values: Vec<Arc<Value>>) {
-        for value in values {
-            debug_assert!(value.seq > self.seq, "changes come in order");
-            self.seq = value.seq;
+    pub fn apply(&mut self, taken: Taken) {
+        if taken.whole {
+            self.by_seq.clear();
+            self.seqs.clear();
+            self.gone.clear();
+        }
+        self.forgotten = taken.forgotten;
+        while let Some(seq) = self.gone.pop_first() {
+            if seq > self.forgotten {
+                self.gone.insert(seq);
+                break;
+            }
+            if let Some(value) = self.by_seq.remove(&seq) {
+                self.seqs.remove(&value.key);
+            }
+        }
+        for value in taken.values {
+            self.seq = self.seq.max(value.seq);
+            if value.is_gone() {
+                self.gone.insert(value.seq);
+            }
             if let Some(old) = self.seqs.insert(value.key.clone(), value.seq) {
                 self.by_seq.remove(&old);
+                self.gone.remove(&old);
             }
             self.by_seq.insert(value.seq, value);
         }
-        // The room has forgotten some of the keys that were taken away; which, nobody said.
-        while self.by_seq.len() > STATE_KEYS {
-            let gone = self.by_seq.values().find(|value| value.is_gone()).map(|value| value.seq);
-            let Some(value) = gone.and_then(|seq| self.by_seq.remove(&seq)) else { break };
-            self.seqs.remove(&value.key);
-        }
+        // Also where the last change is one that was forgotten.
+        self.seq = self.seq.max(self.forgotten);
         self.made.borrow_mut().clear();
     }
 
@@ -342,17 +399,26 @@ impl StateView {
     }
 
     fn make(&self, after: u64, look: Look) -> (Bytes, u64) {
+        let mut begun = Vec::new();
+        let mut from = after;
+        if 0 < after && after < self.forgotten {
+            // It may have keys of which nobody knows any more that they were taken away: it begins anew, and is told so.
+            let keys = self.by_seq.len() - self.gone.len();
+            To::unasked(look).following_anew(&mut begun, self.life.name.as_str(), keys);
+            from = 0;
+        }
         let mut values = Values::new(look, self.life.name.as_str());
-        for value in self.by_seq.range(after + 1..).map(|(_, value)| value) {
+        for value in self.by_seq.range(from + 1..).map(|(_, value)| value) {
             // A newcomer has no use for keys that aren't there.
-            if after > 0 || !value.is_gone() {
+            if from > 0 || !value.is_gone() {
                 values.add(value, None);
             }
-            if values.len() >= STATE_PORTION_BYTES {
-                return (values.finish().into(), value.seq);
+            // It has to get beyond what was forgotten, or it would begin anew for ever.
+            if values.len() >= STATE_PORTION_BYTES && value.seq >= self.forgotten {
+                return ([begun, values.finish()].concat().into(), value.seq);
             }
         }
-        (values.finish().into(), self.seq)
+        ([begun, values.finish()].concat().into(), self.seq)
     }
 }
 

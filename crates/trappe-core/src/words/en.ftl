@@ -76,6 +76,7 @@ following = state of { $room }: { $count ->
 udp-key = within { $seconds } s, send to this port a UDP datagram that begins with { $key }; what its address says from then on is said by you
 udp-already = you are here by UDP: each of your datagrams is yours already
 no-echo = by UDP /echo goes with /format json only; /ack on tells what has arrived
+udp-busy = too many keys wait for their datagram; try again in a minute
 no-udp = this server speaks no UDP (--only)
 udp-attached = what { $address } says by datagrams is said by you from now on
 format-is = format: { $format }

@@ -77,6 +77,7 @@ following = état de { $room } : { $count ->
 udp-key = d'ici { $seconds } s, envoyez à ce port un datagramme UDP qui commence par { $key } ; ce que son adresse dira sera dit par vous
 udp-already = vous êtes en UDP : chacun de vos datagrammes est déjà de vous
 no-echo = en UDP, /echo ne va qu'avec /format json ; /ack on dit ce qui est arrivé
+udp-busy = trop de clés attendent leur datagramme ; réessayez dans une minute
 no-udp = ce serveur ne parle pas UDP (--only)
 udp-attached = ce que dit { $address } par datagrammes est désormais dit par vous
 format-is = format : { $format }

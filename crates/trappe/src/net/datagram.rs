@@ -46,7 +46,8 @@ pub(crate) fn bind(address: SocketAddr, dual_stack: bool) -> io::Result<std::net
     if address.is_ipv6() {
         socket.set_only_v6(!dual_stack)?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-    } else {
+    }
+    if address.is_ipv4() || dual_stack {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
     }
     // More is better, less will do.
@@ -100,7 +101,11 @@ impl Inbox {
         let flags = MsgFlags::MSG_DONTWAIT;
         let came = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
         for one in came {
-            let local = one.cmsgs().ok().and_then(|mut all| all.find_map(|it| local_of(&it)));
+            // IPv4's comes first: of a peer of IPv4 IPv6's says where it was sent to, which may have been many.
+            let local = one.cmsgs().ok().and_then(|all| {
+                let all: Vec<IpAddr> = all.filter_map(|it| local_of(&it)).collect();
+                all.iter().find(|ip| ip.is_ipv4()).or(all.first()).copied()
+            });
             // An address that can't be read is nobody's: nothing is done for it.
             let peer = one.address.as_ref().and_then(address_of);
             let peer = peer.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -272,6 +277,11 @@ impl Port {
         let ip = route.peer.ip().to_canonical();
         let here = ip.is_loopback() || route.local.is_some_and(|local| local.to_canonical() == ip);
         here && route.peer.port() == self.number
+    }
+
+    /// Its port's number.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
     }
 
     /// Takes what has come into `inbox`, as much as one call brings.

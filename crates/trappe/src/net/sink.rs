@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{io::Interest, net::tcp::OwnedWriteHalf};
-use trappe_core::encode::{DATAGRAM_HEADER_BYTES, first_datagram};
+use trappe_core::encode::{DATAGRAM_HEADER_BYTES, Wire, first_datagram};
 
 use super::datagram::{Port, Route};
 
@@ -51,6 +51,14 @@ fn blocked(half: &OwnedWriteHalf, error: io::Error) -> io::Error {
 }
 
 impl Sink {
+    /// What its bytes are wrapped in at first.
+    pub(crate) fn wire(&self) -> Wire {
+        match self {
+            Sink::Stream(_) => Wire::Stream,
+            Sink::Datagram(_) => Wire::Datagram,
+        }
+    }
+
     /// Writes what the kernel takes now. `WouldBlock` where that is nothing. Of datagrams that wait (see
     /// [`first_datagram`]) the first is written, or none.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -3,7 +3,7 @@
 use std::{io, sync::atomic::Ordering::Relaxed};
 
 use trappe_core::{
-    limits::{DATAGRAM_BYTES, DATAGRAMS_DUE},
+    limits::{DATAGRAM_BYTES, DATAGRAM_REST, DATAGRAMS_DUE},
     room::{
         listener::{Listener, Views},
         view::View,
@@ -13,7 +13,7 @@ use trappe_core::{
 use super::{
     mail::Act,
     metrics::{Missed, Tally},
-    pump::Pump,
+    pump::{Pump, serial_of},
     wire,
 };
 use crate::net::sink::Datagrams;
@@ -35,6 +35,30 @@ impl Pump {
             }
             slot.conn.missed.fetch_add(missed, Relaxed);
             self.shared.metrics.worker(self.worker).missed(Missed::Slow, missed);
+        }
+    }
+
+    /// A member by UDP has been sent as much as it may have room for: the rest comes a little later.
+    pub(super) fn rest(&mut self, id: u32) {
+        let due = self.shared.now() + DATAGRAM_REST;
+        let slot = &mut self.slots[id as usize];
+        if !std::mem::replace(&mut slot.rests, true) {
+            self.resting.push_back((due, id, serial_of(slot)));
+        }
+    }
+
+    /// Who has rested for long enough goes on.
+    pub(super) fn rested(&mut self) {
+        while let Some(&(due, id, serial)) = self.resting.front() {
+            if due > self.shared.now() {
+                return;
+            }
+            self.resting.pop_front();
+            let slot = self.slots.get_mut(id as usize).filter(|slot| serial_of(slot) == serial);
+            if let Some(slot) = slot {
+                slot.rests = false;
+                self.urge(id);
+            }
         }
     }
 

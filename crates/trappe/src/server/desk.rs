@@ -175,7 +175,10 @@ fn udp(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration) {
     } else if !shared.speaks_udp {
         to.error(out, "not-here", &say(to.look.lang, "no-udp", &[]));
     } else {
-        to.udp_key(out, &shared.keys.issue(now, conn), UDP_KEY_KEPT.as_secs());
+        match shared.keys.issue(now, conn) {
+            Some(key) => to.udp_key(out, &key, UDP_KEY_KEPT.as_secs()),
+            None => to.error(out, "busy", &say(to.look.lang, "udp-busy", &[])),
+        }
     }
 }
 

@@ -22,70 +22,104 @@ pub(crate) struct Keys(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Keys that nobody has used yet.
-    keys: BTreeMap<Box<str>, Arc<Conn>>,
-    /// The same in the order of their ends; some may be used by now.
-    ends: VecDeque<(Duration, Box<str>)>,
-    /// What waits for readers, by the numbers of the members.
-    said: BTreeMap<u64, Said>,
+    /// Keys that nobody has used yet: whose each is, and when it ends.
+    keys: BTreeMap<Box<str>, (Arc<Conn>, Duration)>,
+    /// The same by connection, each of which has one at most.
+    of: BTreeMap<usize, Box<str>>,
+    /// What waits for readers, by connection.
+    said: BTreeMap<usize, Said>,
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    datagrams: Vec<Bytes>,
+    datagrams: VecDeque<Bytes>,
     bytes: usize,
 }
 
+/// What tells one connection from all others that there are.
+fn place(conn: &Conn) -> usize {
+    std::ptr::from_ref(conn).addr()
+}
+
 impl Keys {
-    /// A key that is good once, for [`UDP_KEY_KEPT`]; the oldest of too many gives way.
-    pub(crate) fn issue(&self, now: Duration, conn: &Arc<Conn>) -> String {
+    /// A key that is good once, for [`UDP_KEY_KEPT`], and in the place of the connection's last one. None: there are too many.
+    pub(crate) fn issue(&self, now: Duration, conn: &Arc<Conn>) -> Option<String> {
         let key = one_time_key();
         let mut inner = self.0.lock();
-        inner.expire(now);
-        while inner.keys.len() >= UDP_KEYS || inner.ends.len() >= 2 * UDP_KEYS {
-            let Some((_, oldest)) = inner.ends.pop_front() else { break };
-            inner.keys.remove(&oldest);
+        inner.revoke(conn);
+        if inner.keys.len() >= UDP_KEYS {
+            inner.expire(now);
         }
-        inner.keys.insert(key.as_str().into(), Arc::clone(conn));
-        inner.ends.push_back((now + UDP_KEY_KEPT, key.as_str().into()));
-        key
+        // They are bounded by the connections that ask, too; who is there keeps the one that it has.
+        if inner.keys.len() >= UDP_KEYS || conn.has_left() {
+            return None;
+        }
+        inner.keys.insert(key.as_str().into(), (Arc::clone(conn), now + UDP_KEY_KEPT));
+        inner.of.insert(place(conn), key.as_str().into());
+        Some(key)
     }
 
-    /// Whose key that is; it is good no more.
-    pub(crate) fn redeem(&self, now: Duration, key: &str) -> Option<Arc<Conn>> {
-        let mut inner = self.0.lock();
-        inner.expire(now);
-        inner.keys.remove(key).filter(|conn| is_there(conn))
+    /// Whose key that is, if it is good.
+    pub(super) fn whose(&self, now: Duration, key: &str) -> Option<Arc<Conn>> {
+        let inner = self.0.lock();
+        let (conn, _) = inner.keys.get(key).filter(|(conn, end)| *end > now && is_there(conn))?;
+        Some(Arc::clone(conn))
     }
 
-    /// Leaves a datagram for the member's reader. False: too much waits already.
+    /// A connection's key is good no more.
+    pub(super) fn spend(&self, conn: &Arc<Conn>) {
+        self.0.lock().revoke(conn);
+    }
+
+    /// Leaves a datagram for the member's reader. False: too much waits already, or the member has left.
     pub(super) fn say(&self, conn: &Conn, datagram: &[u8]) -> bool {
         let mut inner = self.0.lock();
-        let said = inner.said.entry(conn.number()).or_default();
+        if conn.has_left() {
+            return false;
+        }
+        let said = inner.said.entry(place(conn)).or_default();
         let bytes = said.bytes + ITEM_BYTES + datagram.len();
         if bytes > UDP_SAID_BYTES && said.bytes > 0 {
             return false;
         }
         said.bytes = bytes;
-        said.datagrams.push(Bytes::copy_from_slice(datagram));
+        said.datagrams.push_back(Bytes::copy_from_slice(datagram));
         drop(inner);
         conn.set_said();
         true
     }
 
-    /// What datagrams have said for a member.
-    pub(super) fn take(&self, conn: &Conn) -> Vec<Bytes> {
-        self.0.lock().said.remove(&conn.number()).unwrap_or_default().datagrams
+    /// The next datagram that has said something for a member.
+    pub(super) fn next(&self, conn: &Conn) -> Option<Bytes> {
+        let mut inner = self.0.lock();
+        let said = inner.said.get_mut(&place(conn))?;
+        let datagram = said.datagrams.pop_front();
+        match &datagram {
+            Some(datagram) => said.bytes -= ITEM_BYTES + datagram.len(),
+            None => drop(inner.said.remove(&place(conn))),
+        }
+        datagram
+    }
+
+    /// The member of a connection has left ([`Conn::has_left`]): nothing is kept for it any more.
+    pub(super) fn forget(&self, conn: &Conn) {
+        let mut inner = self.0.lock();
+        inner.revoke(conn);
+        inner.said.remove(&place(conn));
     }
 }
 
 impl Inner {
-    fn expire(&mut self, now: Duration) {
-        while self.ends.front().is_some_and(|(end, _)| *end <= now) {
-            if let Some((_, key)) = self.ends.pop_front() {
-                self.keys.remove(&key);
-            }
+    fn revoke(&mut self, conn: &Conn) {
+        if let Some(key) = self.of.remove(&place(conn)) {
+            self.keys.remove(&key);
         }
+    }
+
+    fn expire(&mut self, now: Duration) {
+        self.keys.retain(|_, (_, end)| *end > now);
+        let keys = &self.keys;
+        self.of.retain(|_, key| keys.contains_key(key));
     }
 }
 
@@ -107,43 +141,47 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_good_once_and_for_a_minute() {
-        let (keys, alice) = (Keys::default(), member(1));
-        let (first, second) =
-            (keys.issue(Duration::ZERO, &alice), keys.issue(Duration::ZERO, &alice));
+    fn a_key_is_good_once_for_a_minute_and_until_the_next() {
+        let (keys, alice, bob) = (Keys::default(), member(1), member(2));
+        let issue = |conn| keys.issue(Duration::ZERO, conn).expect("there is room");
+        let (old, key, other) = (issue(&alice), issue(&alice), issue(&bob));
         let soon = UDP_KEY_KEPT.saturating_sub(Duration::from_millis(1));
-        assert!(keys.redeem(soon, &first).is_some_and(|conn| Arc::ptr_eq(&conn, &alice)));
-        assert!(keys.redeem(soon, &first).is_none(), "once");
-        assert!(keys.redeem(UDP_KEY_KEPT, &second).is_none(), "too late");
-        assert!(keys.redeem(soon, "abcdefghijklmnopqrstuvwx27").is_none(), "nobody's");
-        assert!(keys.0.lock().ends.is_empty(), "nothing is kept of what is over");
+        assert!(keys.whose(soon, &old).is_none(), "the next one came");
+        assert!(keys.whose(soon, &key).is_some_and(|conn| Arc::ptr_eq(&conn, &alice)));
+        assert!(keys.whose(UDP_KEY_KEPT, &key).is_none(), "too late");
+        keys.spend(&alice);
+        assert!(keys.whose(soon, &key).is_none(), "once");
+        assert!(keys.whose(soon, &other).is_some_and(|conn| Arc::ptr_eq(&conn, &bob)));
+        assert!(keys.whose(soon, "abcdefghijklmnopqrstuvwx27").is_none(), "nobody's");
     }
 
     #[test]
-    fn the_key_of_one_who_has_left_is_good_for_nothing() {
+    fn nothing_is_kept_for_one_who_has_left() {
         let (keys, alice) = (Keys::default(), member(1));
-        let key = keys.issue(Duration::ZERO, &alice);
+        let key = keys.issue(Duration::ZERO, &alice).expect("there is room");
+        assert!(keys.say(&alice, b"bonjour"));
         alice.set_left();
-        assert!(keys.redeem(Duration::ZERO, &key).is_none());
+        keys.forget(&alice);
+        assert!(keys.whose(Duration::ZERO, &key).is_none());
+        assert!(!keys.say(&alice, b"encore") && keys.issue(Duration::ZERO, &alice).is_none());
+        let inner = keys.0.lock();
+        assert!(inner.keys.is_empty() && inner.of.is_empty() && inner.said.is_empty());
     }
 
     #[test]
-    fn keys_that_nobody_uses_are_bounded_and_the_oldest_gives_way() {
+    fn who_asks_again_and_again_takes_nobodys_place() {
         let (keys, alice) = (Keys::default(), member(1));
-        let first = keys.issue(Duration::ZERO, &alice);
-        let second = keys.issue(Duration::ZERO, &alice);
-        for _ in 2..=UDP_KEYS {
-            keys.issue(Duration::ZERO, &alice);
+        let key = keys.issue(Duration::ZERO, &alice).expect("there is room");
+        let crowd: Vec<_> = (2..=UDP_KEYS as u64).map(member).collect();
+        for conn in crowd.iter().chain(&crowd) {
+            assert!(keys.issue(Duration::ZERO, conn).is_some());
         }
-        assert_eq!(keys.0.lock().keys.len(), UDP_KEYS);
-        assert!(keys.redeem(Duration::ZERO, &first).is_none());
-        assert!(keys.redeem(Duration::ZERO, &second).is_some());
-        // Those that were used leave their ends behind for a while: these are bounded too.
-        for _ in 0..3 * UDP_KEYS {
-            let key = keys.issue(Duration::ZERO, &alice);
-            keys.redeem(Duration::ZERO, &key);
-        }
-        assert!(keys.0.lock().ends.len() <= 2 * UDP_KEYS);
+        let late = member(0);
+        assert!(keys.issue(Duration::ZERO, &late).is_none(), "full");
+        assert!(keys.whose(Duration::ZERO, &key).is_some());
+        assert!(keys.issue(UDP_KEY_KEPT, &late).is_some(), "those of before are over");
+        let inner = keys.0.lock();
+        assert_eq!((inner.keys.len(), inner.of.len()), (1, 1));
     }
 
     #[test]
@@ -155,9 +193,11 @@ mod tests {
         }
         assert_eq!(said, UDP_SAID_BYTES / (1000 + ITEM_BYTES));
         assert!(alice.take_said() && !alice.take_said());
-        assert_eq!(keys.take(&alice).len(), said);
+        assert_eq!(std::iter::from_fn(|| keys.next(&alice)).count(), said);
+        assert!(keys.0.lock().said.is_empty());
         assert!(keys.say(&alice, b"un") && keys.say(&alice, b"deux"));
-        assert_eq!(keys.take(&alice), [&b"un"[..], b"deux"]);
+        assert_eq!(keys.next(&alice).as_deref(), Some(&b"un"[..]));
+        assert_eq!(keys.next(&alice).as_deref(), Some(&b"deux"[..]));
         assert!(keys.say(&alice, &vec![b'x'; 65_000]), "one of any size, where nothing waits");
     }
 }

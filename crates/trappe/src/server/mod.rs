@@ -257,9 +257,7 @@ impl Shared {
             self.unwatch(conn.number());
         }
         conn.set_left();
-        if conn.take_said() {
-            self.keys.take(conn);
-        }
+        self.keys.forget(conn);
         left
     }
 

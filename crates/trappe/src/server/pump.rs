@@ -14,6 +14,7 @@ use std::{
 
 use slab::Slab;
 use trappe_core::{
+    encode::Look,
     limits::{TURN_MEMBER_BYTES, TURN_MEMBER_WRITES, TURN_TIME, TURN_WRITES, WRITE_SLICES},
     room::{
         cursor::Cursor,
@@ -60,6 +61,8 @@ pub(super) struct Slot {
     /// Everything due is written and the sending half shut.
     pub(super) ended: bool,
     urgent: bool,
+    /// It has been sent much, and rests.
+    pub(super) rests: bool,
     /// Since when its end is under way, and when it last made progress.
     pub(super) ending: Option<Box<(Duration, Duration)>>,
 }
@@ -96,6 +99,8 @@ pub(super) struct Pump {
     pub(super) ending: Vec<u32>,
     /// When they were last looked at.
     pub(super) expired: Duration,
+    /// Members by UDP that have been sent much, and until when they rest.
+    pub(super) resting: VecDeque<(Duration, u32, u32)>,
     /// Rooms whose changes of state are gathered, and until when.
     pub(super) paced: VecDeque<(Duration, u32)>,
     /// Writes of this turn.
@@ -153,6 +158,7 @@ impl Pump {
             urgent: VecDeque::new(),
             ending: Vec::new(),
             expired: Duration::ZERO,
+            resting: VecDeque::new(),
             paced: VecDeque::new(),
             writes: 0,
             closing: false,
@@ -163,7 +169,8 @@ impl Pump {
     pub(super) fn add(&mut self, sink: Sink, make: impl FnOnce(u32) -> Arc<Conn>) -> Arc<Conn> {
         let entry = self.slots.vacant_entry();
         let conn = make(u32::try_from(entry.key()).expect("descriptors are far fewer than 2^32"));
-        let listener = Listener::new(self.shared.defaults.look);
+        let look = Look { wire: sink.wire(), ..self.shared.defaults.look };
+        let listener = Listener::new(look);
         entry.insert(Slot {
             conn: Arc::clone(&conn),
             sink,
@@ -178,6 +185,7 @@ impl Pump {
             reader_gone: false,
             ended: false,
             urgent: false,
+            rests: false,
             ending: None,
         });
         conn
@@ -334,6 +342,10 @@ impl Pump {
             if !slot.armed && !slot.dead {
                 return Some(id);
             }
+            if matches!(slot.sink, Sink::Datagram(_)) {
+                // Nobody waits for who has no backlog, also while its port takes nothing.
+                shard.front.note(slot.listener.number(), shard.view.weight());
+            }
         }
         None
     }
@@ -356,7 +368,11 @@ impl Pump {
             }
             Visit::More => {
                 self.settle(id, false);
-                self.urge(id);
+                if matches!(self.slots[id as usize].sink, Sink::Datagram(_)) {
+                    self.rest(id);
+                } else {
+                    self.urge(id);
+                }
             }
             Visit::Left => {}
         }
@@ -504,7 +520,7 @@ impl Pump {
 }
 
 /// A slot is used again and again: the connection's own place in time tells an old wake-up from a new one.
-fn serial_of(slot: &Slot) -> u32 {
+pub(super) fn serial_of(slot: &Slot) -> u32 {
     slot.conn.since().subsec_micros()
 }
 

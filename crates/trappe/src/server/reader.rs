@@ -19,7 +19,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use trappe_core::{
-    limits::{HEARTBEAT, LINGER, READ_BYTES, SNIFF, SNIFF_BYTES},
+    limits::{HEARTBEAT, LINGER, READ_BYTES, SNIFF, SNIFF_BYTES, TURN_COMMANDS},
     room::item::Item,
 };
 
@@ -347,18 +347,25 @@ impl Reader {
         self.depart();
     }
 
-    /// Carries out what datagrams have said for the member.
+    /// Carries out what datagrams have said for the member: not before what it has said itself, and no more than is due to it
+    /// in one go.
     fn said(&mut self) {
-        if !self.conn.take_said() {
+        let State::Talking(talk) = &mut self.state else { return };
+        if talk.has_rest() || !self.conn.take_said() {
             return;
         }
-        let State::Talking(talk) = &mut self.state else { return };
-        for datagram in self.shared.keys.take(&self.conn) {
+        for _ in 0..TURN_COMMANDS {
+            if self.conn.is_full() {
+                break;
+            }
+            let Some(datagram) = self.shared.keys.next(&self.conn) else { return };
             let verdict = talk.datagram(&self.shared, &self.conn, &datagram);
             if verdict != Verdict::GoOn {
                 return self.judged(verdict);
             }
         }
+        // The others have their turn first; who is full is woken when it isn't any more.
+        self.conn.set_said();
     }
 
     /// The member leaves, without a last word.

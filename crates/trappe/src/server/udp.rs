@@ -24,7 +24,7 @@ use std::{
 use trappe_core::{
     command::At,
     encode::{Look, Wire},
-    limits::{COOKIE_ADDRESSES, COOKIES_OF_ADDRESS, DATAGRAM_READS, UDP_SILENCE},
+    limits::{COOKIE_ADDRESSES, COOKIES_OF_ADDRESS, DATAGRAM_READS, UDP_ATTACHED},
     message::{Author, Entry},
     name::Name,
     reply::{self, Ending, To},
@@ -58,6 +58,9 @@ use crate::net::{
 /// Nobody joins from a port below: they are those of services.
 const PORT_MIN: u16 = 1024;
 
+/// The worker of who is no member.
+const NOBODYS_WORKER: usize = usize::MAX;
+
 /// Who speaks from an address.
 enum Who {
     /// A member of its own.
@@ -72,6 +75,8 @@ pub(super) struct Udp {
     ports: Vec<Rc<Port>>,
     inbox: Inbox,
     sessions: Sessions<Who>,
+    /// How many addresses speak for each member that has some, by its number.
+    attached: BTreeMap<u64, usize>,
     cookies: Cookies,
     /// How many cookies went to each address in this epoch.
     given: (u64, BTreeMap<IpAddr, u32>),
@@ -89,6 +94,7 @@ impl Udp {
             ports: ports.collect::<io::Result<_>>()?,
             inbox: Inbox::new(),
             sessions: Sessions::new(),
+            attached: BTreeMap::new(),
             cookies: Cookies::new(),
             given: (0, BTreeMap::new()),
             stopped: false,
@@ -133,7 +139,7 @@ impl Udp {
             }
         }
         let now = self.shared.now();
-        while let Some((id, who)) = self.sessions.expire(now, UDP_SILENCE) {
+        while let Some((id, who)) = self.sessions.expire(now) {
             self.silent(pump, id, who);
         }
     }
@@ -186,15 +192,6 @@ impl Udp {
         }
         let id = Id { port, address };
         let now = self.shared.now();
-        if let First::Key { key, rest } = request::first(without_newline(datagram))
-            && (self.sessions.is_known(id) || self.sessions.has_room(address.ip()))
-            && let Some(conn) = self.shared.keys.redeem(now, key)
-        {
-            if let Some(who) = self.sessions.remove(id) {
-                self.over(pump, who);
-            }
-            return self.attach(now, id, &conn, key, rest);
-        }
         match self.sessions.hear(now, id) {
             Some(Who::Member(_, conn)) if conn.stage() != Stage::Heard => {
                 // It was the hub that ended it: to come back it has to ask anew.
@@ -203,7 +200,9 @@ impl Udp {
                 }
             }
             Some(Who::Attached(conn, _)) if !keys::is_there(conn) => {
-                self.sessions.remove(id);
+                // It was meant for a member that has left: nobody else says it.
+                self.detach(id);
+                return self.shared.metrics.dropped(Dropped::Unproven, 1);
             }
             Some(who) => {
                 let heard = Self::hear(&self.shared, pump, who, datagram);
@@ -226,6 +225,7 @@ impl Udp {
                 let said = match request::first(without_newline(datagram)) {
                     // The datagram that attached it has come twice.
                     First::Key { key, rest } if *key == **own => rest,
+                    // It speaks for this member, and for no other until this one has left: a source can be forged.
                     First::Key { .. } => {
                         shared.metrics.dropped(Dropped::Unproven, 1);
                         return Verdict::GoOn;
@@ -241,6 +241,13 @@ impl Udp {
                 let body = without_newline(datagram);
                 if request::is_answer(body, talk.voice.session.look().is_json()) {
                     shared.metrics.dropped(Dropped::Loop, 1);
+                    return Verdict::GoOn;
+                }
+                // A key that is good is nothing to be said, and attaches no address that is a member itself.
+                if let First::Key { key, .. } = request::first(body)
+                    && shared.keys.whose(shared.now(), key).is_some()
+                {
+                    shared.metrics.dropped(Dropped::Unproven, 1);
                     return Verdict::GoOn;
                 }
                 let again = request::again(body);
@@ -276,7 +283,11 @@ impl Udp {
             First::Join(_) if id.address.port() < PORT_MIN => {
                 self.shared.metrics.dropped(Dropped::Loop, 1);
             }
-            First::Join(join) if self.is_trusted(id.address.ip()) => {
+            First::Key { key, rest } => match self.shared.keys.whose(now, key) {
+                Some(conn) => self.attach(now, id, &conn, key, rest),
+                None => self.shared.metrics.dropped(Dropped::Unproven, 1),
+            },
+            First::Join(join) if self.is_trusted(id) => {
                 match (join.cookie, join.after) {
                     // A cookie of another hub's is an answer, not a request.
                     (Some(_), _) => self.shared.metrics.dropped(Dropped::Unproven, 1),
@@ -290,12 +301,16 @@ impl Udp {
                 None if join.after.is_none() => self.give_cookie(now, id, route, &join, datagram),
                 _ => self.shared.metrics.dropped(Dropped::Unproven, 1),
             },
-            First::Key { .. } | First::Other => self.shared.metrics.dropped(Dropped::Unproven, 1),
+            First::Other => self.shared.metrics.dropped(Dropped::Unproven, 1),
         }
     }
 
-    fn is_trusted(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.shared.udp_trust.iter().any(|net| net.contains(&ip))
+    /// Whether an address needs no proof. One that speaks from a hub's own port does: two hubs that somebody has made each
+    /// other's members, each twice, would pass on each other's words for ever; and no hub sends a cookie back.
+    fn is_trusted(&self, id: Id) -> bool {
+        let ip = id.address.ip();
+        let is_hub = id.address.port() == self.ports[id.port].number();
+        !is_hub && (ip.is_loopback() || self.shared.udp_trust.iter().any(|net| net.contains(&ip)))
     }
 
     /// Who is no member is heard in the lobby, by its address.
@@ -304,7 +319,7 @@ impl Udp {
         if body.len() > self.shared.defaults.message_bytes {
             return self.shared.metrics.dropped(Dropped::TooLong, 1);
         }
-        if lobby.tail.with(|log| log.pressed(0, pump.worker)) {
+        if lobby.tail.with(|log| log.pressed(0, NOBODYS_WORKER)) {
             return self.shared.metrics.dropped(Dropped::Slowed, 1);
         }
         let author = Author { number: 0, name: Some(Name::address(&address.to_string())) };
@@ -324,7 +339,7 @@ impl Udp {
             self.given = (epoch, BTreeMap::new());
         }
         let given = &mut self.given.1;
-        let ip = id.address.ip();
+        let ip = sessions::host(id.address.ip());
         if given.len() < COOKIE_ADDRESSES || given.contains_key(&ip) {
             let count = given.entry(ip).or_default();
             if *count >= COOKIES_OF_ADDRESS {
@@ -373,6 +388,12 @@ impl Udp {
 
     /// An address speaks for a member from now on.
     fn attach(&mut self, now: Duration, id: Id, conn: &Arc<Conn>, key: &str, rest: &[u8]) {
+        let of = self.attached.get(&conn.number()).copied().unwrap_or_default();
+        if !self.sessions.has_room(id.address.ip()) || of >= UDP_ATTACHED {
+            return self.shared.metrics.dropped(Dropped::Full, 1);
+        }
+        self.shared.keys.spend(conn);
+        *self.attached.entry(conn.number()).or_default() += 1;
         self.sessions.add(now, id, Who::Attached(Arc::clone(conn), key.into()));
         let told = Item::Attached(id.address.to_string().into());
         conn.claim(told.cost());
@@ -382,9 +403,27 @@ impl Udp {
         }
     }
 
+    /// An address speaks for a member no more.
+    fn detach(&mut self, id: Id) {
+        if let Some(Who::Attached(conn, _)) = self.sessions.remove(id) {
+            self.detached(&conn);
+        }
+    }
+
+    fn detached(&mut self, conn: &Conn) {
+        if let Some(count) = self.attached.get_mut(&conn.number()) {
+            *count -= 1;
+            if *count == 0 {
+                self.attached.remove(&conn.number());
+            }
+        }
+    }
+
     /// Nothing has come from there for too long.
-    fn silent(&self, pump: &mut Pump, id: Id, who: Who) {
-        if let Who::Member(mut talk, conn) = who {
+    fn silent(&mut self, pump: &mut Pump, id: Id, who: Who) {
+        if let Who::Attached(conn, _) = who {
+            self.detached(&conn);
+        } else if let Who::Member(mut talk, conn) = who {
             tracing::debug!(number = conn.number(), peer = %id.address, "silent for too long");
             if conn.stage() == Stage::Heard {
                 let look = talk.voice.session.look();

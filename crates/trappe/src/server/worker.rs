@@ -138,6 +138,7 @@ impl Worker {
             self.pump.expire();
         }
         self.pump.pace();
+        self.pump.rested();
         self.pump.turn();
         if let Some(udp) = &self.udp {
             udp.flush();
@@ -176,8 +177,9 @@ impl Worker {
         let relief = self.shared.is_over().then_some(RELIEF);
         let in_time = |due: Duration| due.saturating_sub(now);
         let paced = self.pump.paced.front().map(|(due, _)| in_time(*due));
+        let resting = self.pump.resting.front().map(|(due, ..)| in_time(*due));
         let sessions = self.udp.as_ref().and_then(Udp::due).map(in_time);
-        [silence, expiry, close, relief, paced, sessions].into_iter().flatten().min()
+        [silence, expiry, close, relief, paced, resting, sessions].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {

@@ -81,7 +81,7 @@ fn a_key_that_is_taken_away_is_told_to_who_had_it_and_to_no_newcomer() {
     assert_eq!(told(&view, &mut 0), "=y= 2\n");
     // What never was needs no taking away.
     assert_eq!(set(&mut state, "z", ""), 3);
-    assert_eq!(state.take(0, view.seq()).len(), 0);
+    assert_eq!(state.take(0, view.seq()).values.len(), 0);
 }
 
 #[test]
@@ -110,6 +110,73 @@ fn versions_are_compared_for_each_sender_and_key() {
     // Also after the key was taken away: a datagram that comes late brings nothing back.
     assert!(put(1, "x", 7, ""));
     assert!(!put(1, "x", 6, "late"));
+    // Or before it was ever set.
+    assert!(put(1, "z", 2, ""));
+    assert!(!put(1, "z", 1, "late"));
+}
+
+#[test]
+fn a_full_room_lets_its_keys_be_taken_away_and_new_ones_take_their_place() {
+    let mut state = State::new(Arc::default());
+    let value = vec![b'v'; 8 << 10];
+    let mut count = 0;
+    while state.set(0, author(1), key(&format!("k{count}")), None, &value).is_ok() {
+        count += 1;
+    }
+    let room = STATE_BYTES - state.bytes - STATE_VALUE_BYTES - 4;
+    state.set(0, author(1), key("last"), None, &vec![b'v'; room]).expect("to the byte");
+    assert_eq!(state.bytes, STATE_BYTES);
+    state
+        .set(0, author(1), key("last"), Some(1), b"")
+        .expect("whoever takes away is never refused");
+    for n in 0..count {
+        state.set(0, author(1), key(&format!("k{n}")), Some(1), b"").expect("taken away");
+        state.set(0, author(1), key(&format!("n{n}")), Some(1), &value).expect("in its place");
+    }
+    assert_eq!(state.len(), count);
+}
+
+/// What a view holds is what the state holds.
+fn same(state: &State, view: &StateView) -> bool {
+    state.by_seq.keys().eq(view.by_seq.keys())
+        && state.gone.keys().eq(view.gone.iter())
+        && view.seqs.len() == view.by_seq.len()
+}
+
+#[test]
+fn who_missed_that_a_forgotten_key_was_taken_away_gets_everything_anew() {
+    let (mut state, mut view) = (State::new(Arc::default()), StateView::new(life()));
+    let (mut near, mut far) = (0, 0);
+    for n in 0..STATE_GONE + 10 {
+        set(&mut state, &format!("k{n}"), "v");
+    }
+    set(&mut state, "stays", "1");
+    view.apply(state.take(0, view.seq()));
+    told(&view, &mut near);
+    told(&view, &mut far);
+    for n in 0..STATE_GONE + 10 {
+        set(&mut state, &format!("k{n}"), "");
+        if n % 100 == 0 {
+            view.apply(state.take(0, view.seq()));
+            let lines = told(&view, &mut near);
+            assert!(!lines.contains("=stays="), "it has missed nothing");
+        }
+    }
+    view.apply(state.take(0, view.seq()));
+    assert!(same(&state, &view) && state.gone.len() == STATE_GONE);
+    assert!(told(&view, &mut near).lines().all(|line| line.starts_with("=k")));
+    assert_eq!(told(&view, &mut far), "* state of arena: 1 key\n=stays= 1\n");
+    assert_eq!(told(&view, &mut far), "");
+    // A worker that comes too late too: it has what there is, and knows of nothing else.
+    for n in 0..2 * STATE_GONE {
+        set(&mut state, "x", "1");
+        set(&mut state, "x", "");
+        set(&mut state, &format!("y{n}"), "1");
+        set(&mut state, &format!("y{n}"), "");
+    }
+    view.apply(state.take(0, view.seq()));
+    assert!(same(&state, &view));
+    assert_eq!(told(&view, &mut near), "* state of arena: 1 key\n=stays= 1\n");
 }
 
 #[test]
@@ -142,7 +209,7 @@ fn a_full_state_takes_no_new_key_and_forgets_those_that_were_taken_away() {
     assert_eq!(set(&mut state, "k7", "w"), STATE_KEYS as u64 + 1, "what is there may change");
     set(&mut state, "k7", "");
     assert!(state.set(0, author(1), key("one-more"), None, b"v").is_ok());
-    assert_eq!((state.len(), state.held.len()), (STATE_KEYS, STATE_KEYS));
+    assert_eq!((state.len(), state.held.len()), (STATE_KEYS, STATE_KEYS + 1));
     assert_eq!(all.load(Relaxed), state.bytes);
     drop(state);
     assert_eq!(all.load(Relaxed), 0);
@@ -269,12 +336,11 @@ proptest! {
                 Event::Set { sender, key: k, version, value } => {
                     let newer = |last: &u32| version.is_some_and(|v| v > *last);
                     let stale = version.is_some()
-                        && (value != 0 || model.contains_key(&k))
                         && versions.get(&(sender, k)).is_some_and(|last| !newer(last));
                     let text = if value == 0 { String::new() } else { value.to_string() };
                     let set = state.set(0, author(sender), key(&k.to_string()), version, text.as_bytes());
                     prop_assert_eq!(set.is_err(), stale);
-                    if !stale && (value != 0 || model.contains_key(&k)) {
+                    if !stale && (value != 0 || model.contains_key(&k) || version.is_some()) {
                         seq += 1;
                         model.insert(k, (seq, value));
                         if let Some(version) = version {
