@@ -18,7 +18,7 @@ use crate::{
     encode::{Look, Wire, datagram},
     limits::{DATAGRAM_BYTES, ITEM_BYTES, PRIVATE_BYTES},
     room::{
-        state::StateView,
+        state::{Place, StateView},
         view::{Run, Runs, View},
     },
 };
@@ -68,8 +68,8 @@ struct More {
     cursors: Vec<Cursor>,
     /// The cursor that is looked at first, so that each room has its turn.
     turn: usize,
-    /// Rooms whose state it follows, and up to which change it has been written each.
-    states: Vec<(u32, u64)>,
+    /// Rooms whose state it follows, and where it is in each.
+    states: Vec<(u32, Place)>,
 }
 
 /// Everything that is due to one member. See the module.
@@ -176,7 +176,7 @@ impl<A> Listener<A> {
         let states = &mut self.more.get_or_insert_default().states;
         let before = states.len();
         states.retain(|(other, _)| *other != room);
-        states.push((room, 0));
+        states.push((room, Place::default()));
         states.len() == before
     }
 
@@ -388,11 +388,11 @@ impl<A> Listener<A> {
     /// The next changes of a state that the member follows, made ready to be written. False: there are none.
     fn next_state(&mut self, views: &impl Views) -> bool {
         let (look, Some(more)) = (self.look, &mut self.more) else { return false };
-        for (room, at) in &mut more.states {
+        for (room, place) in &mut more.states {
             if let Some(state) = views.state(*room)
-                && let Some((changes, to)) = state.after(*at, look)
+                && let Some((changes, to)) = state.after(*place, look)
             {
-                *at = to;
+                *place = to;
                 if !changes.is_empty() {
                     self.half = Some(Box::new(changes));
                     return true;

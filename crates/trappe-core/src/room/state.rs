@@ -300,12 +300,21 @@ fn is_newer(v: u32, than: u32) -> bool {
     matches!(v.wrapping_sub(than), 1..0x8000_0000)
 }
 
+/// Where somebody who follows a state is. At first: at its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// It has had everything up to this change.
+    at: u64,
+    /// The last change when it began: of what is up to there it is given what is there.
+    begun: u64,
+}
+
 /// Changes as one look gets them.
 #[derive(Debug)]
 struct Made {
     look: Look,
-    after: u64,
-    upto: u64,
+    after: Place,
+    upto: Place,
     bytes: Bytes,
 }
 
@@ -378,47 +387,52 @@ impl StateView {
         self.made.borrow_mut().clear();
     }
 
-    /// The next portion for who has had everything up to change `after`: its bytes, and up to where that is. They may be none,
-    /// where what has changed is nothing to a newcomer. None: there is no change.
-    pub(crate) fn after(&self, after: u64, look: Look) -> Option<(Bytes, u64)> {
-        if after >= self.seq {
+    /// The next portion for who has got to `place`: its bytes, and where it is then. They may be none, where what has changed is
+    /// nothing to a newcomer. None: there is no change.
+    pub(crate) fn after(&self, place: Place, look: Look) -> Option<(Bytes, Place)> {
+        if place.at >= self.seq {
             return None;
         }
-        // Whether it wants notices makes no difference here.
-        let look = Look { quiet: false, ..look };
+        // Where it began is of no interest once it is beyond; nor is whether it wants notices.
+        let begun = if place.begun > place.at { place.begun } else { 0 };
+        let (place, look) = (Place { begun, ..place }, Look { quiet: false, ..look });
         let mut made = self.made.borrow_mut();
-        if let Some(it) = made.iter().find(|it| it.look == look && it.after == after) {
+        if let Some(it) = made.iter().find(|it| it.look == look && it.after == place) {
             return Some((it.bytes.clone(), it.upto));
         }
-        let (bytes, upto) = self.make(after, look);
+        let (bytes, upto) = self.make(place, look);
+        let bytes = Bytes::from(bytes);
         if made.len() >= MADE {
             made.remove(0);
         }
-        made.push(Made { look, after, upto, bytes: bytes.clone() });
+        made.push(Made { look, after: place, upto, bytes: bytes.clone() });
         Some((bytes, upto))
     }
 
-    fn make(&self, after: u64, look: Look) -> (Bytes, u64) {
-        let mut begun = Vec::new();
-        let mut from = after;
-        if 0 < after && after < self.forgotten {
+    fn make(&self, mut place: Place, look: Look) -> (Vec<u8>, Place) {
+        let mut out = Vec::new();
+        if place.at == 0 {
+            place.begun = self.seq;
+        } else if place.at.max(place.begun) < self.forgotten {
             // It may have keys of which nobody knows any more that they were taken away: it begins anew, and is told so.
             let keys = self.by_seq.len() - self.gone.len();
-            To::unasked(look).following_anew(&mut begun, self.life.name.as_str(), keys);
-            from = 0;
+            To::unasked(look).following_anew(&mut out, self.life.name.as_str(), keys);
+            place = Place { at: 0, begun: self.seq };
         }
         let mut values = Values::new(look, self.life.name.as_str());
-        for value in self.by_seq.range(from + 1..).map(|(_, value)| value) {
-            // A newcomer has no use for keys that aren't there.
-            if from > 0 || !value.is_gone() {
+        let mut upto = self.seq;
+        for value in self.by_seq.range(place.at + 1..).map(|(_, value)| value) {
+            // Who begins has no use for keys that aren't there.
+            if !value.is_gone() || value.seq > place.begun {
                 values.add(value, None);
             }
-            // It has to get beyond what was forgotten, or it would begin anew for ever.
-            if values.len() >= STATE_PORTION_BYTES && value.seq >= self.forgotten {
-                return ([begun, values.finish()].concat().into(), value.seq);
+            if values.len() >= STATE_PORTION_BYTES {
+                upto = value.seq;
+                break;
             }
         }
-        ([begun, values.finish()].concat().into(), self.seq)
+        out.append(&mut values.finish());
+        (out, Place { at: upto, ..place })
     }
 }
 

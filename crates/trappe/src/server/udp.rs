@@ -200,9 +200,12 @@ impl Udp {
                 }
             }
             Some(Who::Attached(conn, _)) if !keys::is_there(conn) => {
-                // It was meant for a member that has left: nobody else says it.
+                // What was meant for a member that has left, nobody else says; but it may ask for something of its own.
+                let asks = request::first(without_newline(datagram));
+                if !matches!(asks, First::Join(_) | First::Key { .. }) {
+                    return self.shared.metrics.dropped(Dropped::Unproven, 1);
+                }
                 self.detach(id);
-                return self.shared.metrics.dropped(Dropped::Unproven, 1);
             }
             Some(who) => {
                 let heard = Self::hear(&self.shared, pump, who, datagram);

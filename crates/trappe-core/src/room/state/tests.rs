@@ -39,7 +39,7 @@ fn set(state: &mut State, name: &str, value: &str) -> u64 {
 }
 
 /// Everything after `at`, as this look gets it.
-fn read(view: &StateView, at: &mut u64, look: Look) -> Vec<u8> {
+fn read(view: &StateView, at: &mut Place, look: Look) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some((bytes, upto)) = view.after(*at, look) {
         *at = upto;
@@ -48,13 +48,14 @@ fn read(view: &StateView, at: &mut u64, look: Look) -> Vec<u8> {
     out
 }
 
-fn told(view: &StateView, at: &mut u64) -> String {
+fn told(view: &StateView, at: &mut Place) -> String {
     String::from_utf8(read(view, at, LOOK)).expect("all that is set here is UTF-8")
 }
 
 #[test]
 fn overwritten_values_are_never_sent() {
-    let (mut state, mut view, mut at) = (State::new(Arc::default()), StateView::new(life()), 0);
+    let (mut state, mut view, mut at) =
+        (State::new(Arc::default()), StateView::new(life()), Place::default());
     for n in 0..1000 {
         set(&mut state, "x", &n.to_string());
     }
@@ -69,7 +70,8 @@ fn overwritten_values_are_never_sent() {
 
 #[test]
 fn a_key_that_is_taken_away_is_told_to_who_had_it_and_to_no_newcomer() {
-    let (mut state, mut view, mut at) = (State::new(Arc::default()), StateView::new(life()), 0);
+    let (mut state, mut view, mut at) =
+        (State::new(Arc::default()), StateView::new(life()), Place::default());
     set(&mut state, "x", "1");
     set(&mut state, "y", "2");
     view.apply(state.take(0, view.seq()));
@@ -78,7 +80,7 @@ fn a_key_that_is_taken_away_is_told_to_who_had_it_and_to_no_newcomer() {
     view.apply(state.take(0, view.seq()));
     assert_eq!((state.len(), state.get(&key("x")).is_none()), (1, true));
     assert_eq!(told(&view, &mut at), "=x= \n");
-    assert_eq!(told(&view, &mut 0), "=y= 2\n");
+    assert_eq!(told(&view, &mut Place::default()), "=y= 2\n");
     // What never was needs no taking away.
     assert_eq!(set(&mut state, "z", ""), 3);
     assert_eq!(state.take(0, view.seq()).values.len(), 0);
@@ -146,7 +148,7 @@ fn same(state: &State, view: &StateView) -> bool {
 #[test]
 fn who_missed_that_a_forgotten_key_was_taken_away_gets_everything_anew() {
     let (mut state, mut view) = (State::new(Arc::default()), StateView::new(life()));
-    let (mut near, mut far) = (0, 0);
+    let (mut near, mut far) = (Place::default(), Place::default());
     for n in 0..STATE_GONE + 10 {
         set(&mut state, &format!("k{n}"), "v");
     }
@@ -253,15 +255,25 @@ fn a_large_state_is_given_in_portions_and_those_who_read_together_share_them() {
         set(&mut state, &format!("k{n}"), &"v".repeat(4000));
     }
     view.apply(state.take(0, 0));
-    let (first, upto) = view.after(0, LOOK).expect("there is something");
-    assert!(first.len() < STATE_PORTION_BYTES + 5000 && upto < 100, "{} {upto}", first.len());
-    let (again, _) = view.after(0, LOOK).expect("there is something");
+    let (first, upto) = view.after(Place::default(), LOOK).expect("there is something");
+    assert!(first.len() < STATE_PORTION_BYTES + 5000 && upto.at < 100, "{} {upto:?}", first.len());
+    let (again, _) = view.after(Place::default(), LOOK).expect("there is something");
     assert_eq!(first.as_ptr(), again.as_ptr(), "made once");
+    // What is taken away before it has all been given is left out, and what is taken away meanwhile is told.
+    let mut place = upto;
+    set(&mut state, "k99", "");
+    set(&mut state, "k0", "");
+    view.apply(state.take(0, view.seq()));
+    let rest = told(&view, &mut place);
+    assert!(rest.contains("=k0= \n") && rest.contains("=k99= \n") && rest.contains("=k98= v"));
+    let all = told(&view, &mut Place::default());
+    assert_eq!(all.lines().count(), 98);
 }
 
 #[test]
 fn datagrams_are_filled_with_lines_and_never_too_long() {
-    let (mut state, mut view, mut at) = (State::new(Arc::default()), StateView::new(life()), 0);
+    let (mut state, mut view, mut at) =
+        (State::new(Arc::default()), StateView::new(life()), Place::default());
     for n in 0..300 {
         set(&mut state, &format!("bot-{n}"), "12,40");
     }
@@ -317,8 +329,8 @@ proptest! {
         let mut versions: BTreeMap<(u64, u8), u32> = BTreeMap::new();
         let mut seq = 0;
         // A follower: where it is, and what it has.
-        let mut followers = vec![(0, BTreeMap::<u8, (u64, u8)>::new()); 3];
-        let follow = |view: &StateView, at: &mut u64, has: &mut BTreeMap<u8, (u64, u8)>| {
+        let mut followers = vec![(Place::default(), BTreeMap::<u8, (u64, u8)>::new()); 3];
+        let follow = |view: &StateView, at: &mut Place, has: &mut BTreeMap<u8, (u64, u8)>| {
             while let Some((bytes, upto)) = view.after(*at, Look { format: Format::Json, ..LOOK }) {
                 *at = upto;
                 for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
@@ -352,7 +364,7 @@ proptest! {
                     view.apply(state.take(0, view.seq()));
                     let (at, has) = &mut followers[follower];
                     if anew {
-                        (*at, *has) = (0, BTreeMap::new());
+                        (*at, *has) = (Place::default(), BTreeMap::new());
                     }
                     follow(&view, at, has);
                 }
