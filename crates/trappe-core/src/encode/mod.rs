@@ -32,7 +32,7 @@ pub enum Wire {
     /// Server-Sent Events (WHATWG HTML §9.2), JSON in each; a message's `id` is its position.
     Events,
     /// UDP: each message, reply and notice is a datagram of its own. What waits to be written to one member is a row of
-    /// [`datagram`]s; the records of a room are encoded as for [`Wire::Stream`], and cut where each ends.
+    /// datagrams, see [`first_datagram`]; the records of a room are encoded as for [`Wire::Stream`], and cut where each ends.
     Datagram,
 }
 
