@@ -107,7 +107,7 @@ export class Hub {
 		return send.id;
 	}
 
-	/** Asks for any other op. @returns {Promise} the event that answers it; rejected with the error, or with the code `lost` */
+	/** Asks for any other op: the event that answers it, or the error, or the code `lost`. */
 	ask(op) {
 		return new Promise((...settle) => {
 			if (!this.open) return settle[1]({ code: "lost" });

@@ -1,4 +1,4 @@
-// Watching the hub, while somebody looks: one stream, of the hub alone or of a member's wire too. No DOM.
+// Watching the hub, while somebody looks: one stream, perhaps with a wire. No DOM.
 
 import { backoff } from "./hub.js";
 import { Meters } from "./meters.js";

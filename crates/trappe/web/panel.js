@@ -34,7 +34,7 @@ const COLUMNS = [
 	["where", "rooms", ({ where }) => bdi(where)],
 ];
 
-/** The members, as a grid; only what can be seen is in the document. Not all of `count` may be listed. */
+/** The members, as a grid; only what can be seen is in the document. */
 class Members extends Sized {
 	state = { filter: "", column: 0, down: false, top: 0, height: 320, sid: 0, col: 0 };
 

@@ -36,7 +36,7 @@ fn the_hub_is_told_at_once_and_every_second() {
     assert!(since.elapsed() < Duration::from_secs(1), "after {:?} only", since.elapsed());
     assert_eq!(watcher.head.field("content-type"), Some("text/event-stream"));
     assert_eq!((&first["members"], &first["rooms"]), (&2.into(), &2.into()), "{first:#}");
-    let transports = serde_json::json!({"tcp": 1, "unix": 0, "ws": 1, "sse": 0});
+    let transports = serde_json::json!({"tcp": 1, "unix": 0, "ws": 1, "sse": 0, "udp": 0});
     assert_eq!(first["transports"], transports);
     let told = row(&first, "alice");
     assert_eq!(told["sid"], 1);
