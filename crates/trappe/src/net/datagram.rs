@@ -81,8 +81,12 @@ impl Inbox {
     /// Takes what has come, as much as one call brings. Returns how many datagrams that is: 0 if there is none now.
     fn read(&mut self, socket: &UdpSocket) -> usize {
         self.came.clear();
-        if let Err(error) =
-            socket.try_io(Interest::READABLE, || self.receive(socket).map_err(Into::into))
+        let receive = || -> io::Result<()> {
+            self.receive(socket)?;
+            // Fewer than asked for: that was all, and the runtime knows without one call more that would bring nothing.
+            if self.came.len() < self.ask { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        };
+        if let Err(error) = socket.try_io(Interest::READABLE, receive)
             && error.kind() != io::ErrorKind::WouldBlock
         {
             // It is about something that was sent before: datagrams go on coming.

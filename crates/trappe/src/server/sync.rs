@@ -33,6 +33,12 @@ impl Bell {
     pub(crate) async fn heard(&self) {
         self.0.notified().await;
     }
+
+    /// What has rung so far was heard: its mail is about to be taken.
+    pub(crate) fn hush(&self) {
+        let heard = std::pin::pin!(self.0.notified());
+        let _either_way = heard.poll(&mut std::task::Context::from_waker(Waker::noop()));
+    }
 }
 
 #[cfg(shuttle)]
@@ -63,9 +69,11 @@ impl<M> Post<M> {
         self.mail.lock().push(mail);
     }
 
-    /// Takes all mail, in order; `into` is empty and lends its memory.
+    /// Takes all mail, in order; `into` is empty and lends its memory. The bell has rung for it: only for what comes later
+    /// it rings again.
     pub(crate) fn take(&self, into: &mut Vec<M>) {
         debug_assert!(into.is_empty(), "mail is taken when the last is dealt with");
+        self.bell.hush();
         std::mem::swap(into, &mut self.mail.lock());
     }
 }
@@ -188,6 +196,10 @@ mod shim {
 
         pub(crate) async fn heard(&self) {
             self.wait();
+        }
+
+        pub(crate) fn hush(&self) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io,
     net::UdpSocket,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::Arc,
     task::Poll,
     thread::JoinHandle,
@@ -60,6 +61,35 @@ pub(super) fn start(
     })
 }
 
+/// What the runtime's timers don't tell apart.
+const ALARM_GRAIN: Duration = Duration::from_millis(1);
+
+/// One timer for all that a worker waits for. It is set anew for what comes earlier only: who is heard puts its own end off, and
+/// each setting costs a call of the system. So it may ring for nothing, once.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<time::Sleep>>>);
+
+impl Alarm {
+    fn set(&mut self, after: Option<Duration>) {
+        let due = after.map(|after| time::Instant::now() + after);
+        match (due, &mut self.0) {
+            (Some(due), None) => self.0 = Some(Box::pin(time::sleep_until(due))),
+            (Some(due), Some(set)) if due + ALARM_GRAIN < set.deadline() => {
+                set.as_mut().reset(due);
+            }
+            _ => {}
+        }
+    }
+
+    async fn rings(&mut self) {
+        match &mut self.0 {
+            Some(set) => set.as_mut().await,
+            None => std::future::pending().await,
+        }
+        self.0 = None;
+    }
+}
+
 struct Worker {
     shared: Arc<Shared>,
     pump: Pump,
@@ -97,9 +127,10 @@ impl Worker {
     async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let post = &shared.posts.workers[self.pump.worker];
+        let mut alarm = Alarm::default();
         loop {
             if self.pump.is_idle() {
-                let next = self.next_deadline();
+                alarm.set(self.next_deadline());
                 let udp = &self.udp;
                 let datagrams = poll_fn(|cx| match udp {
                     Some(udp) => udp.poll_work(cx),
@@ -109,7 +140,7 @@ impl Worker {
                     biased;
                     () = post.bell.heard() => {}
                     () = datagrams => {}
-                    () = async { time::sleep(next.unwrap_or_default()).await }, if next.is_some() => {}
+                    () = alarm.rings() => {}
                 }
             }
             // Other senders' lines that have arrived by now join the batch.

@@ -62,7 +62,8 @@ await scenario("keys", async (stage) => {
     await page.keyboard.press("ArrowDown");
   }
   await page.keyboard.press("Enter");
-  await wire(page, "bob").waitFor();
+  // What is said from now on is shown; "now" is when the hub has begun to watch.
+  await wire(page, "bob").getByText(/déjà envoyés/).waitFor();
   bob.say("sur le fil");
   await wire(page, "bob").getByRole("article").first().waitFor();
   await stage.shot(page, "wire");
