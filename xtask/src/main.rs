@@ -36,6 +36,10 @@ Commands
   bench [--only A,B] [--reps N] [--secs S]
                         alternated comparison with whichever of nats-server, redis-server, mosquitto and
                         ncat are installed; $NATS_SERVER, $REDIS_SERVER, $MOSQUITTO, $NCAT name others
+  bench udp [--only A,B] [--reps N] [--secs S]
+                        what a datagram costs, beside a bare loop of recvmmsg and sendmmsg
+  bench state [--only A,B] [--reps N] [--secs S]
+                        what a room's shared state costs, and how late it is seen
   help                  this
 
 Exit codes: 0 all is well, 1 something failed, 2 a mistake on the command line.
@@ -96,6 +100,10 @@ fn dispatch(command: &str, options: &[String]) -> Result<bool, Failure> {
         "bench" => {
             let options = bench::Options::parse(options).map_err(Failure::Usage)?;
             Ok(bench::run(&Workspace::find()?, &options)?)
+        }
+        bench::BARE_LOOP if options.is_empty() => {
+            bench::run_bare_loop()?;
+            Ok(true)
         }
         "help" | "--help" | "-h" => {
             print!("{HELP}");

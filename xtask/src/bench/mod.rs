@@ -1,13 +1,19 @@
 //! `cargo xtask bench`: trappe beside whichever peers are installed, in turns within each repetition.
 //!
-//! The figures of one machine at one moment mean little; the ratios of one run do.
+//! The figures of one machine at one moment mean little; the ratios of one run do. `bench udp` and `bench state` measure
+//! what has no peer: datagrams beside a bare loop, and a room's shared state.
 
+mod bare;
+mod crowd;
 mod fan;
+mod kernel;
 mod machine;
 mod proto;
 mod server;
+mod state;
+mod udp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,9 +21,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::run;
 use crate::workspace::Workspace;
+pub(crate) use bare::run as run_bare_loop;
 use fan::{Found, Load};
 use server::Peer;
 
+/// The command under which this program is the bare loop of datagrams: for `bench udp` alone, and not in the help.
+pub(crate) const BARE_LOOP: &str = "bench-bare-loop";
 /// What the others are compared with.
 const REFERENCE: &str = "trappe-raw";
 /// Octets of a message, as most chats and games have it.
@@ -25,19 +34,39 @@ const MESSAGE_BYTES: usize = 64;
 /// A cold release build on a small machine.
 const BUILD_MAX: Duration = Duration::from_mins(20);
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The fan-out over TCP, beside what others have.
+    Peers,
+    Udp,
+    State,
+}
+
 /// What was typed after `bench`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Peers to take beside trappe; every installed one if empty.
+    what: What,
+    /// Peers to take beside trappe, or cells of the others; all that there are if empty.
     only: Vec<String>,
     repetitions: u64,
     seconds: u64,
 }
 
 impl Options {
-    /// Reads `--only A,B`, `--reps N`, `--secs S`; an error says what is wrong.
+    /// Reads `udp` or `state`, `--only A,B`, `--reps N`, `--secs S`; an error says what is wrong.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self { only: Vec::new(), repetitions: 3, seconds: 2 };
+        let (what, arguments) = match arguments {
+            [first, rest @ ..] if first == "udp" => (What::Udp, rest),
+            [first, rest @ ..] if first == "state" => (What::State, rest),
+            all => (What::Peers, all),
+        };
+        let (repetitions, seconds) = match what {
+            What::Peers => (3, 2),
+            What::Udp => (5, 2),
+            What::State => (3, 10),
+        };
+        let mut options = Self { what, only: Vec::new(), repetitions, seconds };
         let mut words = arguments.iter();
         while let Some(flag) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("`{flag}` wants a value"));
@@ -53,16 +82,30 @@ impl Options {
 
     /// The same as words of a command line, all of them: what a figure is quoted with.
     fn arguments(&self) -> Vec<String> {
-        let mut words = vec![
-            "--reps".into(),
-            self.repetitions.to_string(),
-            "--secs".into(),
-            self.seconds.to_string(),
-        ];
+        let what = match self.what {
+            What::Peers => None,
+            What::Udp => Some("udp".to_owned()),
+            What::State => Some("state".to_owned()),
+        };
+        let mut words: Vec<String> = what.into_iter().collect();
+        words.extend(["--reps".into(), self.repetitions.to_string()]);
+        words.extend(["--secs".into(), self.seconds.to_string()]);
         if !self.only.is_empty() {
             words.extend(["--only".into(), self.only.join(",")]);
         }
         words
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// That what is to be measured alone is there.
+    fn check(&self, there: &[&str]) -> Result<()> {
+        if let Some(unknown) = self.only.iter().find(|name| !there.contains(&name.as_str())) {
+            bail!("`{unknown}` is not installed, or not known; there are {}", there.join(", "));
+        }
+        Ok(())
     }
 }
 
@@ -112,24 +155,30 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let scratch = target.join("xtask-bench");
     std::fs::create_dir_all(&scratch).context("making target/xtask-bench")?;
     let files = machine::raise_open_files()?;
-    let installed = server::installed(&target.join("release/trappe"));
-    if let Some(unknown) =
-        options.only.iter().find(|name| installed.iter().all(|peer| peer.name != **name))
-    {
-        let names: Vec<&str> = installed.iter().map(|peer| peer.name).collect();
-        bail!("`{unknown}` is not installed, or not known; there are {}", names.join(", "));
-    }
-    let wanted = |peer: &Peer| {
-        let ours = peer.name.starts_with("trappe");
-        ours || options.only.is_empty() || options.only.iter().any(|name| name == peer.name)
-    };
-    let peers: Vec<Peer> = installed.into_iter().filter(wanted).collect();
-
-    println!("{}; {files} open files", machine::describe());
+    let trappe = target.join("release/trappe");
+    println!("{}; {files} open files; {}", machine::describe(), machine::load());
     println!(
         "cargo xtask bench {}; messages of {MESSAGE_BYTES} B; trappe with --workers 1",
         options.arguments().join(" ")
     );
+    match options.what {
+        What::Peers => run_peers(&trappe, &scratch, options),
+        What::Udp => {
+            options.check(&udp::names())?;
+            udp::run(&trappe, &scratch, options)
+        }
+        What::State => {
+            options.check(&state::names())?;
+            Ok(state::run(&trappe, &scratch, options))
+        }
+    }
+}
+
+fn run_peers(trappe: &Path, scratch: &Path, options: &Options) -> Result<bool> {
+    let installed = server::installed(trappe);
+    options.check(&installed.iter().map(|peer| peer.name).collect::<Vec<_>>())?;
+    let wanted = |peer: &Peer| peer.name.starts_with("trappe") || options.wants(peer.name);
+    let peers: Vec<Peer> = installed.into_iter().filter(wanted).collect();
     let mut well = true;
     for cell in CELLS {
         println!("\n{}", cell.name);
@@ -152,7 +201,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
                     .find(|peer| peer.name == row.peer)
                     .expect("rows are made from peers");
                 let found =
-                    peer.start(&scratch).and_then(|server| fan::run(&server, peer.wire, &load));
+                    peer.start(scratch).and_then(|server| fan::run(&server, peer.wire, &load));
                 let lost = matches!(&found, Ok(found) if found.missing != 0);
                 match &found {
                     Err(error) => {
@@ -254,7 +303,18 @@ mod tests {
         let read = parse("--only nats,redis --reps 5 --secs 1").expect("they are right");
         assert_eq!(
             read,
-            Options { only: vec!["nats".into(), "redis".into()], repetitions: 5, seconds: 1 }
+            Options {
+                what: What::Peers,
+                only: vec!["nats".into(), "redis".into()],
+                repetitions: 5,
+                seconds: 1
+            }
+        );
+        let state = parse("state --reps 2").expect("it is right");
+        assert_eq!((state.what, state.repetitions, state.seconds), (What::State, 2, 10));
+        assert_eq!(state.arguments().join(" "), "state --reps 2 --secs 10");
+        assert!(
+            parse("udp --only both").is_ok_and(|udp| udp.wants("both") && !udp.wants("in-paced"))
         );
         for (line, part) in
             [("--reps", "wants a value"), ("--reps 0", "from 1 to 25"), ("--fast", "`--fast`")]

@@ -20,7 +20,7 @@ const START_MAX: Duration = Duration::from_secs(10);
 /// How often its port is tried.
 const TRY: Duration = Duration::from_millis(20);
 /// The sentence after which trappe says where it listens.
-const STARTED: &str = "Le serveur est démarré !";
+pub(super) const STARTED: &str = "Le serveur est démarré !";
 
 /// A server that can be started.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Peer {
     arguments: &'static [&'static str],
     /// It chooses its port itself and prints it.
     says_port: bool,
+    /// It can be connected to; the bare loop takes nothing but datagrams.
+    listens: bool,
     /// The most members that it can hold.
     pub(super) members_max: usize,
 }
@@ -115,22 +117,48 @@ const RAW: &[&str] = &[
 /// … and in text, its default.
 const TEXT: &[&str] = RAW.split_at(RAW.len() - 2).0;
 
-/// trappe in both formats, then every peer that is installed, in this order.
-pub(super) fn installed(trappe: &Path) -> Vec<Peer> {
-    let ours = |name, arguments| Peer {
+/// trappe in raw format, and in text.
+pub(super) fn ours(trappe: &Path) -> [Peer; 2] {
+    [(super::REFERENCE, RAW), ("trappe-text", TEXT)].map(|(name, arguments)| Peer {
         name,
         wire: Wire::Line,
         program: trappe.to_path_buf(),
         arguments,
         says_port: true,
+        listens: true,
         members_max: usize::MAX,
-    };
-    let mut peers = vec![ours(super::REFERENCE, RAW), ours("trappe-text", TEXT)];
+    })
+}
+
+/// The bare loop of datagrams: this very program, under another command.
+pub(super) fn bare() -> Result<Peer> {
+    Ok(Peer {
+        name: "bare",
+        wire: Wire::Line,
+        program: std::env::current_exe().context("looking for this program")?,
+        arguments: &[super::BARE_LOOP],
+        says_port: true,
+        listens: false,
+        members_max: usize::MAX,
+    })
+}
+
+/// trappe in both formats, then every peer that is installed, in this order.
+pub(super) fn installed(trappe: &Path) -> Vec<Peer> {
+    let mut peers = ours(trappe).to_vec();
     for known in PEERS {
         let named = std::env::var_os(known.variable).map(PathBuf::from);
         if let Some(program) = named.or_else(|| find_command(known.command)) {
             let Known { name, wire, arguments, members_max, .. } = *known;
-            peers.push(Peer { name, wire, program, arguments, says_port: false, members_max });
+            peers.push(Peer {
+                name,
+                wire,
+                program,
+                arguments,
+                says_port: false,
+                listens: true,
+                members_max,
+            });
         }
     }
     peers
@@ -170,7 +198,9 @@ impl Peer {
             port = server.said_port().with_context(|| format!("starting {}", self.name))?;
             server.address.set_port(port);
         }
-        server.wait_for_port().with_context(|| format!("starting {}", self.name))?;
+        if self.listens {
+            server.wait_for_port().with_context(|| format!("starting {}", self.name))?;
+        }
         Ok(server)
     }
 }
