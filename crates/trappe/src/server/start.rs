@@ -189,6 +189,12 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         .enable_time()
         .build()
         .map_err(system("watch for signals"))?;
+    // Whoever reads that it has started may tell it to stop at once.
+    let (mut interrupt, mut terminate) = {
+        let _inside = rt.enter();
+        let watch = |kind| signal(kind).map_err(system("watch for signals"));
+        (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?)
+    };
     // It listens: whoever connects now waits in the backlog until the next lines are printed.
     started(&first_lines(config, &bound));
     // The first worker accepts for all: a connection that stays with it changes no thread at all.
@@ -205,13 +211,6 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         .map_err(system("start the workers"))?;
     tracing::debug!(files, workers = config.workers, "the server has started");
     let stopped = rt.block_on(async {
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-            return Err(StartError::System {
-                doing: "watch for signals",
-                source: io::Error::last_os_error(),
-            });
-        };
         let mut stop = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -228,13 +227,12 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         // Whoever looks for the socket from now on finds none, or that of the next server.
         bound.files.clear();
         tokio::select! {
-            () = stop() => Ok(Stopped::AtOnce),
-            () = drain(&shared, workers) => Ok(Stopped::Drained),
+            () = stop() => Stopped::AtOnce,
+            () = drain(&shared, workers) => Stopped::Drained,
         }
     });
     // A worker that is still at it is not waited for: its bounds have passed, or it was told twice.
     rt.shutdown_background();
-    let stopped = stopped?;
     if let (Some(console), Some(_printer), Stopped::Drained) = (console, printer, stopped) {
         console.close(Instant::now() + CONSOLE_LAST);
     }

@@ -25,7 +25,7 @@ fn key_in(answer: &str) -> String {
 
 /// Asks for a key.
 #[track_caller]
-fn key_of(peer: &mut Peer) -> String {
+pub(crate) fn key_of(peer: &mut Peer) -> String {
     let answer = peer.ask("/udp");
     assert!(answer.len() == 1 && answer[0].starts_with("* "), "{answer:?}");
     key_in(&answer[0])
