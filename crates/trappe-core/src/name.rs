@@ -235,7 +235,7 @@ pub fn free_variant(name: &Name, taken: impl Fn(&Folded) -> bool) -> Option<Name
 }
 
 /// Whether a name may hold `c`, by itself and in its compatibility form (U+FDFA is one letter that stands for four words).
-fn is_permitted(c: char) -> bool {
+pub(crate) fn is_permitted(c: char) -> bool {
     is_plain(c) || (is_word(c) && std::iter::once(c).nfkd().all(is_word))
 }
 
@@ -263,7 +263,7 @@ fn zero_of(c: char) -> Option<char> {
 }
 
 /// Each mark stands on a letter, and not too many on one.
-fn check_marks(decomposed: &str) -> Result<(), NameError> {
+pub(crate) fn check_marks(decomposed: &str) -> Result<(), NameError> {
     if decomposed.starts_with(is_combining_mark) {
         return Err(NameError::Start);
     }
@@ -307,4 +307,4 @@ fn is_reserved(Folded(folded): &Folded) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,10 +9,9 @@ use std::fmt;
 
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 use crate::limits::STATE_KEY_CHARS;
-use crate::name::{MARKS_IN_A_ROW, Name, NameError};
+use crate::name::{self, MARKS_IN_A_ROW};
 
 /// The longest text, in bytes, that can still become a key: NFC makes at most one character of four, each of at most four
 /// bytes. What is longer is refused before any work is spent on it.
@@ -41,8 +40,10 @@ impl StateKey {
         if let Some(bad) = composed.chars().find(|&c| !is_permitted(c)) {
             return Err(StateKeyError::Character(bad));
         }
-        if !composed.is_ascii() && !marks_stand_on_letters(&composed) {
-            return Err(StateKeyError::Marks);
+        if !composed.is_ascii() {
+            // A mark anywhere else would paint over what stands before it, the `=` of the line too.
+            let plain: String = composed.nfkd().collect();
+            name::check_marks(&plain).map_err(|_| StateKeyError::Marks)?;
         }
         Ok(Self(composed.into()))
     }
@@ -86,35 +87,19 @@ impl StateKeyError {
     }
 }
 
-/// Whether a key may hold `c`. What a letter, a mark or a digit is, and which of them nobody could see, is settled for
-/// names: beyond ASCII, a key holds what a name holds.
+/// Whether a key may hold `c`: what a name holds, and two characters that a path is made with. What a letter, a mark or a
+/// digit is, and which of them nobody could see, is settled for names.
 fn is_permitted(c: char) -> bool {
-    if c.is_ascii() {
-        return c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
-    }
-    // A mark alone breaks another rule of names, which is none of a single character's.
-    !matches!(Name::parse(c.encode_utf8(&mut [0; 4])), Err(NameError::Character(_)))
-}
-
-/// A mark anywhere else would paint over what stands before it, the `=` of the line too.
-fn marks_stand_on_letters(composed: &str) -> bool {
-    let mut free = 0;
-    composed.nfkd().all(|c| {
-        if is_combining_mark(c) {
-            let fits = free > 0;
-            free -= usize::from(fits);
-            return fits;
-        }
-        free = if c.is_alphabetic() && !c.is_numeric() { MARKS_IN_A_ROW } else { 0 };
-        true
-    })
+    name::is_permitted(c) || matches!(c, ':' | '/')
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_normalization::char::is_combining_mark;
 
     use super::*;
+    use crate::name::tests::likely;
 
     #[test]
     fn good_keys_are_kept_in_nfc() {
@@ -239,17 +224,6 @@ mod tests {
                 assert!(known && !kept.is_control() && !kept.is_whitespace(), "{kept:?}");
             }
         }
-    }
-
-    /// Texts that are often keys, and often just not.
-    fn likely() -> impl Strategy<Value = String> {
-        let character = prop_oneof![
-            8 => prop::char::range('!', '~'),
-            4 => prop::char::range('\u{a0}', '\u{6ff}'),
-            2 => prop::char::range('\u{3000}', '\u{31ff}'),
-            1 => any::<char>(),
-        ];
-        prop::collection::vec(character, 0..8).prop_map(String::from_iter)
     }
 
     proptest! {

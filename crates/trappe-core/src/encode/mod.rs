@@ -17,6 +17,7 @@ use crate::{
     framing::Framing,
     limits::DATAGRAM_BYTES,
     message::{Author, Kind, Record},
+    reply::To,
     room::batch::{Batch, Encoded},
     words::say,
 };
@@ -176,20 +177,10 @@ impl Look {
         self.reply(out, |line| text::error(line, code, sentence));
     }
 
-    /// A message that would be longer than [`DATAGRAM_BYTES`]: the answer says so instead of it.
-    fn too_long(self, out: &mut Vec<u8>, bytes: usize) {
+    /// A message that would be longer than [`DATAGRAM_BYTES`]: the answer to the op `id` says so instead of it.
+    fn too_long(self, out: &mut Vec<u8>, bytes: usize, id: Option<u64>) {
         let args = [("bytes", bytes.into()), ("limit", DATAGRAM_BYTES.into())];
-        self.error(out, "mtu", &say(self.lang, "mtu-reply", &args));
-    }
-
-    /// The same for an event: it answers the same op.
-    fn too_long_event(self, out: &mut Vec<u8>, event: &Event<'_>, bytes: usize) {
-        let args = [("bytes", bytes.into()), ("limit", DATAGRAM_BYTES.into())];
-        let text = &say(self.lang, "mtu-reply", &args);
-        let id = event.id();
-        let code = "mtu";
-        let told = Event::Error { code, text, op: None, id, at: None, field: None, room: None };
-        self.event(out, &told);
+        To { look: self, op: None, id }.error(out, "mtu", &say(self.lang, "mtu-reply", &args));
     }
 
     /// An acknowledgement: `+ack position`.
@@ -232,7 +223,7 @@ impl Look {
                 match event.shorter() {
                     _ if payload.len() <= DATAGRAM_BYTES => datagram(out, &payload),
                     Some(event) => self.event(out, &event),
-                    None => self.too_long_event(out, event, payload.len()),
+                    None => self.too_long(out, payload.len(), event.id()),
                 }
             }
         }
@@ -264,7 +255,7 @@ impl Look {
                 if line.len() <= DATAGRAM_BYTES {
                     datagram(out, line);
                 } else {
-                    self.too_long(out, len);
+                    self.too_long(out, len, None);
                 }
             });
         }
@@ -277,7 +268,7 @@ impl Look {
         if self.wire != Wire::Datagram {
             raw(out, self.key(), body);
         } else if body.len() > DATAGRAM_BYTES {
-            self.too_long(out, body.len());
+            self.too_long(out, body.len(), None);
         } else {
             datagram(out, body);
         }

@@ -241,8 +241,8 @@ fn a_text_longer_than_any_name_is_folded_in_bounded_memory() {
     assert!(folded.len() < 1 << 16);
 }
 
-/// Texts that are often names, and often just not.
-fn likely() -> impl Strategy<Value = String> {
+/// Texts that are often names, or keys, and often just not.
+pub(crate) fn likely() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         8 => prop::char::range('!', '~'),
         4 => prop::char::range('\u{a0}', '\u{6ff}'),

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use super::{
     cursor::{Cursor, fall},
     item::Item,
-    replay::{Replay, gap_notice, mtu_notice},
+    replay::{Replay, gap_notice, mtu_notice, one},
 };
 use crate::{
-    encode::{Look, Wire, datagram},
+    encode::{Look, Wire},
     limits::{DATAGRAM_BYTES, ITEM_BYTES, PRIVATE_BYTES},
     room::{
         state::{Place, StateView},
@@ -347,15 +347,9 @@ impl<A> Listener<A> {
             if echo && let Some(own) = cursor.own(view, look, number) {
                 let seq = view.record(cursor.at()).map_or(0, |(batch, at)| batch.records[at].seq);
                 cursor.reached(cursor.at() + 1);
-                self.half = match look.wire {
-                    Wire::Datagram if own.len() > DATAGRAM_BYTES => mtu_notice(look, view, seq),
-                    Wire::Datagram => {
-                        let mut out = Vec::new();
-                        datagram(&mut out, &own);
-                        Some(Box::new(out.into()))
-                    }
-                    _ => Some(Box::new(own.into())),
-                };
+                let mut out = Vec::new();
+                one(&mut out, look, view, seq, &own);
+                self.half = Some(Box::new(out.into()));
                 return Some(Next::Half);
             }
             if look.wire == Wire::Datagram && self.is_too_long(i, view) {

@@ -51,13 +51,7 @@ pub(super) fn portion(
         } else {
             batch.slice(key, i, i + 1)
         };
-        if look.wire != Wire::Datagram {
-            out.extend_from_slice(record);
-        } else if record.len() <= DATAGRAM_BYTES {
-            encode::datagram(&mut out, record);
-        } else if let Some(notice) = mtu_notice(look, view, seq) {
-            out.extend_from_slice(&notice);
-        }
+        one(&mut out, look, view, seq, record);
     }
     (!out.is_empty()).then(|| Box::new(out.into()))
 }
@@ -83,35 +77,51 @@ pub(super) fn around_history(
     (before.into(), after.into())
 }
 
+/// One encoded record as it waits to be written to one member; where no datagram holds it, the notice that it is missed.
+pub(super) fn one(out: &mut Vec<u8>, look: Look, view: &View, seq: u64, record: &[u8]) {
+    if look.wire != Wire::Datagram {
+        out.extend_from_slice(record);
+    } else if record.len() <= DATAGRAM_BYTES {
+        encode::datagram(out, record);
+    } else if let Some(notice) = mtu_notice(look, view, seq) {
+        out.extend_from_slice(&notice);
+    }
+}
+
 /// The notice that a message is missed because it doesn't fit into a datagram.
 pub(super) fn mtu_notice(look: Look, view: &View, seq: u64) -> Option<Box<Bytes>> {
-    let mut out = Vec::new();
-    if look.is_json() {
-        let room = view.life().name.as_str();
-        let (from, to, cause) = (Some(seq), Some(seq), "mtu");
-        look.event(&mut out, &Event::Gap { room, from, to, cause, oldest: None, id: None });
-    } else if look.format == Format::Raw {
-        return None;
-    } else {
+    missed(look, view, (seq, seq), "mtu", || {
         let args = [("from", seq.into()), ("limit", DATAGRAM_BYTES.into())];
-        look.notice(&mut out, &say(look.lang, "gap-mtu", &args));
-    }
-    Some(Box::new(out.into()))
+        say(look.lang, "gap-mtu", &args)
+    })
 }
 
 /// The notice of a gap.
 pub(super) fn gap_notice(look: Look, view: &View, (from, to): (u64, u64)) -> Option<Box<Bytes>> {
+    missed(look, view, (from, to), "slow", || {
+        let args = [("from", from.into()), ("to", to.into()), ("count", (to - from + 1).into())];
+        say(look.lang, "gap", &args)
+    })
+}
+
+/// The notice that messages are missed: an event with its cause, or a sentence.
+fn missed(
+    look: Look,
+    view: &View,
+    (from, to): (u64, u64),
+    cause: &'static str,
+    sentence: impl FnOnce() -> String,
+) -> Option<Box<Bytes>> {
     let mut out = Vec::new();
     if look.is_json() {
         let room = view.life().name.as_str();
-        let (from, to, cause) = (Some(from), Some(to), "slow");
+        let (from, to) = (Some(from), Some(to));
         look.event(&mut out, &Event::Gap { room, from, to, cause, oldest: None, id: None });
     } else if look.format == Format::Raw {
         // Raw has no line for it: such a member is closed instead, or has asked to go on without.
         return None;
     } else {
-        let args = [("from", from.into()), ("to", to.into()), ("count", (to - from + 1).into())];
-        look.notice(&mut out, &say(look.lang, "gap", &args));
+        look.notice(&mut out, &sentence());
     }
     Some(Box::new(out.into()))
 }

@@ -185,8 +185,6 @@ impl State {
         }
         self.by_seq.insert(self.seq, Arc::clone(&value));
         let held = Held { value, versions };
-        // What it made room for may have been this key itself, taken away before.
-        let before = self.held.get(&key).map_or(0, Held::bytes);
         self.count(held.bytes(), before);
         if let Some(old) = self.held.insert(key, held) {
             self.by_seq.remove(&old.value.seq);

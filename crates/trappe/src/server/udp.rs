@@ -208,7 +208,7 @@ impl Udp {
                 self.detach(id);
             }
             Some(who) => {
-                let heard = Self::hear(&self.shared, pump, who, datagram);
+                let heard = Self::hear(&self.shared, who, datagram);
                 if heard == Verdict::Quit
                     && let Some(Who::Member(_, conn)) = self.sessions.remove(id)
                 {
@@ -222,18 +222,18 @@ impl Udp {
     }
 
     /// A datagram of who is known.
-    fn hear(shared: &Shared, pump: &Pump, who: &mut Who, datagram: &[u8]) -> Verdict {
+    fn hear(shared: &Shared, who: &mut Who, datagram: &[u8]) -> Verdict {
         match who {
             Who::Attached(conn, own) => {
-                let said = match request::first(without_newline(datagram)) {
+                let said = match request::key(without_newline(datagram)) {
+                    None => datagram,
                     // The datagram that attached it has come twice.
-                    First::Key { key, rest } if *key == **own => rest,
+                    Some((key, rest)) if *key == **own => rest,
                     // It speaks for this member, and for no other until this one has left: a source can be forged.
-                    First::Key { .. } => {
+                    Some(_) => {
                         shared.metrics.dropped(Dropped::Unproven, 1);
                         return Verdict::GoOn;
                     }
-                    _ => datagram,
                 };
                 if !without_newline(said).is_empty() && !shared.keys.say(conn, said) {
                     shared.metrics.dropped(Dropped::Slowed, 1);
@@ -247,7 +247,7 @@ impl Udp {
                     return Verdict::GoOn;
                 }
                 // A key that is good is nothing to be said, and attaches no address that is a member itself.
-                if let First::Key { key, .. } = request::first(body)
+                if let Some((key, _)) = request::key(body)
                     && shared.keys.whose(shared.now(), key).is_some()
                 {
                     shared.metrics.dropped(Dropped::Unproven, 1);
@@ -266,7 +266,6 @@ impl Udp {
                     tracing::error!(number, "a datagram made the server panic: its member ends");
                     shared.metrics.panicked();
                     talk.voice.depart(shared, conn, None, bytes::Bytes::new());
-                    debug_assert!(conn.worker == pump.worker, "its pump is this one");
                     Verdict::Quit
                 })
             }
@@ -291,10 +290,11 @@ impl Udp {
                 None => self.shared.metrics.dropped(Dropped::Unproven, 1),
             },
             First::Join(join) if self.is_trusted(id) => {
-                match (join.cookie, join.after) {
+                if join.cookie.is_some() {
                     // A cookie of another hub's is an answer, not a request.
-                    (Some(_), _) => self.shared.metrics.dropped(Dropped::Unproven, 1),
-                    (None, after) => self.join(pump, id, route, &join.room, after),
+                    self.shared.metrics.dropped(Dropped::Unproven, 1);
+                } else {
+                    self.join(pump, id, route, &join.room, join.after);
                 }
             }
             First::Join(join) => match join.cookie {
@@ -381,7 +381,6 @@ impl Udp {
         let look = Look { wire: Wire::Datagram, ..shared.defaults.look };
         let session = Session::new(conn.number(), look, shared.defaults.message_bytes);
         let mut voice = Voice::new(session, []);
-        voice.queue(&shared, &conn, Item::Look(look, false));
         moves::enter(&shared, &conn, &mut voice, room, after);
         voice.announce(&shared, &conn, now);
         voice.flush(&shared, &conn);

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::hub::{Hub, TRAPPE};
+use crate::hub::Hub;
 use crate::net_lab::Lab;
+use crate::page;
 use crate::peer::Peer;
 use crate::process::Process;
-use crate::tools::{needed, netcat, python, tool};
+use crate::tools::{python, tool};
 use crate::udp_peer::cookie;
-
-/// The scenario gives up by itself after 80 s, and then ends what it started.
-const SCENARIO_MAX: Duration = Duration::from_secs(90);
 
 /// Where the examples are.
 fn example(name: &str) -> PathBuf {
@@ -103,29 +101,8 @@ fn ten_lines_are_ten() {
     }
 }
 
-/// As in `page.rs`, whose packages it needs too: `cargo xtask test` installs them.
 #[test]
 fn a_browser_sees_twenty_bots_walk_over_a_network_that_loses_every_fifth_datagram() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = here.join("../../target");
-    let (Some(node), Some(_python), Some(_netcat)) = (tool("node"), python(), netcat()) else {
-        return;
-    };
-    let Some(_chromium) = tool("chromium") else { return };
-    let packages = Some(target.join("tools/node_modules")).filter(|it| it.is_dir());
-    let Some(packages) = needed("the npm packages: cargo xtask test", packages) else { return };
-    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page/arena");
-    fs::create_dir_all(&own).expect("the tests may write below target");
-    let mut command = Command::new(node);
-    command
-        .arg("arena.mjs")
-        .current_dir(here.join("tests/page"))
-        .env("TRAPPE", TRAPPE)
-        .env("NODE_MODULES", packages)
-        .env("SCREENSHOTS", target.join("screenshots"))
-        .env("TMPDIR", &own);
-    let ended = Process::spawn(&mut command).ended_within(SCENARIO_MAX);
-    // A helper of the browser may write a moment longer; what is left is in a folder of the tests' own.
-    drop(fs::remove_dir_all(&own));
-    assert_eq!(ended.code, Some(0), "\n{}{}", ended.out, ended.err);
+    let Some(_python) = python() else { return };
+    page::scenario("arena");
 }

@@ -54,7 +54,7 @@ fn node(name: &str, arguments: &[&str]) {
 
 /// Runs one scenario.
 #[track_caller]
-fn scenario(name: &str) {
+pub(crate) fn scenario(name: &str) {
     node(name, &[&format!("{name}.mjs")]);
 }
 

@@ -40,15 +40,8 @@ pub(super) struct Join<'a> {
 
 /// Reads a datagram, never an empty one.
 pub(super) fn first(body: &[u8]) -> First<'_> {
-    let (word, rest) = body.split_at(body.len().min(KEY_CHARS));
-    if is_key(word)
-        && let Ok(key) = str::from_utf8(word)
-    {
-        return match rest {
-            [] => First::Key { key, rest },
-            [b' ', rest @ ..] => First::Key { key, rest },
-            _ => First::Speech(body),
-        };
+    if let Some((key, rest)) = key(body) {
+        return First::Key { key, rest };
     }
     match split_command(body) {
         None => match command::parse(body) {
@@ -57,6 +50,17 @@ pub(super) fn first(body: &[u8]) -> First<'_> {
         },
         Some((word, rest)) if is_join(word) => join(rest).map_or(First::Other, First::Join),
         Some(_) => First::Other,
+    }
+}
+
+/// A one-time key, and what is said after it, if a datagram begins with one.
+pub(super) fn key(body: &[u8]) -> Option<(&str, &[u8])> {
+    let (word, rest) = body.split_at_checked(KEY_CHARS)?;
+    let key = str::from_utf8(word).ok().filter(|_| is_key(word))?;
+    match rest {
+        [] | [b' '] => Some((key, &[])),
+        [b' ', rest @ ..] => Some((key, rest)),
+        _ => None,
     }
 }
 
