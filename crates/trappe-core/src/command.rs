@@ -56,6 +56,15 @@ pub enum Request {
     Rooms,
     /// To see the last messages again, this many (at least one).
     History(usize),
+    /// To see the messages that have these words, the newest this many (at least one, at most [`SEARCH_MAX`]).
+    ///
+    /// [`SEARCH_MAX`]: crate::limits::SEARCH_MAX
+    Search {
+        /// The words, as typed; they aren't blank, and no more than [`SEARCH_CHARS`](crate::limits::SEARCH_CHARS) characters.
+        words: Box<str>,
+        /// How many messages.
+        count: usize,
+    },
     /// To be given everything after a position.
     Resume(At),
     /// To give a key of the room's state a value.
@@ -205,6 +214,7 @@ pub const COMMANDS: &[CommandHelp] = &[
     CommandHelp { name: "who", alias: Some("qui"), usage: "/who [ROOM]", read: read::who },
     CommandHelp { name: "rooms", alias: Some("salons"), usage: "/rooms", read: read::rooms },
     CommandHelp { name: "history", alias: Some("historique"), usage: "/history [N]", read: read::history },
+    CommandHelp { name: "search", alias: Some("chercher"), usage: "/search WORDS", read: read::search },
     CommandHelp { name: "resume", alias: Some("reprendre"), usage: "/resume POS", read: read::resume },
     CommandHelp { name: "set", alias: None, usage: "/set KEY[#V] VALUE", read: read::set },
     CommandHelp { name: "get", alias: None, usage: "/get [KEY]", read: read::get },

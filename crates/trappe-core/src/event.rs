@@ -112,7 +112,9 @@ pub enum Event<'a> {
         /// The last that is missing.
         to: Option<u64>,
         /// `slow`: the member read too slowly; `forgotten`: they are no longer kept; `epoch`: the position asked for
-        /// is of another life of the room; `mtu`: it is longer than a datagram may be.
+        /// is of another life of the room; `mtu`: it is longer than a datagram may be; `state`: the member fell too far
+        /// behind the room's state. With history on disk, `unused`: these numbers were never given; `not-stored`: the
+        /// disk didn't take them; `damaged`: the disk doesn't give them back.
         cause: &'static str,
         /// The oldest message that is still kept: the first that comes after this gap.
         oldest: Option<Position>,
@@ -182,6 +184,21 @@ pub enum Event<'a> {
         room: &'a str,
         /// How many they were.
         count: usize,
+        /// Where the member stands in the room, as before.
+        position: Position,
+        /// See the module.
+        id: Option<u64>,
+    },
+    /// The messages that `search` found have all been sent, before this.
+    Search {
+        /// In which room.
+        room: &'a str,
+        /// What was searched for, as it was given.
+        words: &'a str,
+        /// How many were sent.
+        count: usize,
+        /// Older messages have these words too.
+        more: bool,
         /// Where the member stands in the room, as before.
         position: Position,
         /// See the module.
@@ -306,6 +323,7 @@ impl<'a> Event<'a> {
             | Event::Who { id, .. }
             | Event::Rooms { id, .. }
             | Event::History { id, .. }
+            | Event::Search { id, .. }
             | Event::Live { id, .. }
             | Event::State { id, .. }
             | Event::Udp { id, .. }

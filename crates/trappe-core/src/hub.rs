@@ -154,6 +154,40 @@ impl<M, R: Clone, S: Clone> Hub<M, R, S> {
         }
     }
 
+    /// The number of the next member, where it isn't 1: those before it were given in an earlier life of the server.
+    pub fn go_on_from(&mut self, next_member: u64) {
+        self.next_member = self.next_member.max(next_member);
+    }
+
+    /// The number that the next member gets.
+    #[must_use]
+    pub fn next_member(&self) -> u64 {
+        self.next_member
+    }
+
+    /// A session of an earlier life of the server: its member is away since `now`.
+    pub fn restore_session(
+        &mut self,
+        now: Duration,
+        number: u64,
+        token: Box<str>,
+        name: Option<Name>,
+        state: S,
+    ) {
+        let free = name.filter(|name| !self.names.contains_key(&name.folded()));
+        if let Some(name) = &free {
+            self.names.insert(name.folded(), number);
+        }
+        self.sessions.begin(number, token, state);
+        let gone = self.sessions.go_away(now, number, free);
+        self.free(gone);
+    }
+
+    /// The states of the sessions that have ended since this was last asked: nobody can come back to them.
+    pub fn ended_sessions(&mut self) -> Vec<S> {
+        self.sessions.take_ended()
+    }
+
     /// A new member, in no room. Returns its number, from which `handle` is made.
     ///
     /// # Errors

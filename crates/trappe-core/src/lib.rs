@@ -9,6 +9,7 @@
 //! Time is an argument, `now`, the monotonic time since the hub began.
 #![forbid(unsafe_code)]
 
+pub mod keep;
 pub mod limits;
 
 pub mod message;

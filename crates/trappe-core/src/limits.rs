@@ -305,3 +305,38 @@ pub const CONSOLE_BYTES: usize = 8 << 20;
 pub const DRAIN: Duration = Duration::from_secs(3);
 /// Shutdown in all.
 pub const SHUTDOWN: Duration = Duration::from_millis(4500);
+
+// ---- history on disk (PROTOCOL §5) ----
+
+/// What waits for the disk at most, as batches weigh it; from half of it on whoever speaks waits.
+pub const HISTORY_WAITING_BYTES: usize = 64 << 20;
+/// What one transaction takes at most.
+pub const HISTORY_COMMIT_BYTES: usize = 4 << 20;
+/// What is read from disk in one go for one member or request.
+pub const HISTORY_PORTION_BYTES: usize = 16 << 10;
+/// Rooms that are kept on disk; further ones have no history there.
+pub const HISTORY_ROOMS: usize = 100_000;
+/// How long a disk that refused is left alone.
+pub const HISTORY_RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether something is too old …
+pub const HISTORY_TIDY: Duration = Duration::from_secs(1);
+/// … and how soon again while there is more of it.
+pub const HISTORY_TIDY_SOON: Duration = Duration::from_millis(10);
+/// Messages that are taken away, or put into the index, in one transaction.
+pub const HISTORY_TIDY_ROWS: usize = 2000;
+/// From so many bytes on the database's log is brought into the database.
+pub const HISTORY_WAL_BYTES: u64 = 8 << 20;
+/// What `/search` gives, and an op or a request that says no number.
+pub const SEARCH_DEFAULT: usize = 20;
+/// The most that a search gives.
+pub const SEARCH_MAX: usize = 100;
+/// The most that may be searched for, in characters.
+pub const SEARCH_CHARS: usize = 256;
+/// Default of `--greet`: messages of the room that a member in text gets with its welcome.
+pub const GREET_DEFAULT: usize = 10;
+/// The most that `--greet` may be set to.
+pub const GREET_MAX: usize = 100;
+/// Default of `--keep`: what history keeps of a room, in bytes.
+pub const HISTORY_ROOM_BYTES_DEFAULT: u64 = 1 << 30;
+/// Default of `--keep-total`: what it keeps of all rooms together.
+pub const HISTORY_TOTAL_BYTES_DEFAULT: u64 = 10 << 30;

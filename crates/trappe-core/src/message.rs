@@ -37,6 +37,24 @@ pub enum Kind {
     Goodbye,
 }
 
+/// By what a sender knows a message of its own, so that it isn't said twice when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// The number that a session gave it.
+    Id(u64),
+    /// The key under which it was posted.
+    Key(Arc<PostKey>),
+}
+
+/// The idempotency key of a message that was posted (PROTOCOL §5).
+#[derive(Debug, PartialEq, Eq)]
+pub struct PostKey {
+    /// What the client calls it.
+    pub key: Box<str>,
+    /// A short form of who said what: to tell a mistake, not an attack.
+    pub digest: [u8; 32],
+}
+
 /// What is to be appended to a room's log.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
@@ -44,8 +62,8 @@ pub struct Entry<'a> {
     pub author: Author,
     /// What.
     pub kind: Kind,
-    /// The sender's own number for it.
-    pub id: Option<u64>,
+    /// By what its sender knows it.
+    pub tag: Option<Tag>,
     /// What is said; empty for a notice.
     pub body: &'a [u8],
 }
@@ -53,14 +71,14 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// A message.
     #[must_use]
-    pub fn speech(author: Author, id: Option<u64>, body: &'a [u8]) -> Entry<'a> {
-        Entry { author, kind: Kind::Speech, id, body }
+    pub fn speech(author: Author, tag: Option<Tag>, body: &'a [u8]) -> Entry<'a> {
+        Entry { author, kind: Kind::Speech, tag, body }
     }
 
     /// Something that happened.
     #[must_use]
     pub fn notice(author: Author, kind: Kind) -> Entry<'static> {
-        Entry { author, kind, id: None, body: &[] }
+        Entry { author, kind, tag: None, body: &[] }
     }
 }
 
@@ -75,12 +93,23 @@ pub struct Record {
     pub seq: u64,
     /// When it was appended, in microseconds since 1970; never before the record before it.
     pub time_us: u64,
-    /// The number that its sender gave it, where it gave one.
-    pub id: Option<u64>,
+    /// By what its sender knows it, where that was said.
+    pub tag: Option<Tag>,
     /// Where its body begins in the batch's buffer.
     pub(crate) start: u32,
     /// Where the next record's begins: one past the newline that the buffer has after each body.
     pub(crate) end: u32,
+}
+
+impl Record {
+    /// The number that its sender gave it, where it gave one.
+    #[must_use]
+    pub fn id(&self) -> Option<u64> {
+        match self.tag {
+            Some(Tag::Id(id)) => Some(id),
+            _ => None,
+        }
+    }
 }
 
 /// A place in one life of a room's log, written `EPOCH@SEQ` (PROTOCOL §5).

@@ -137,6 +137,20 @@ impl Name {
         Self(address.into())
     }
 
+    /// The author of a message as it was kept: a name, `http`, or an address. None: nobody has ever been called so.
+    #[must_use]
+    pub fn kept(text: &str) -> Option<Self> {
+        let of_address =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'[' | b']' | b'%');
+        match text {
+            HTTP => Some(Self::http()),
+            _ if text.len() <= 64 && text.contains(':') && text.bytes().all(of_address) => {
+                Some(Self::address(text))
+            }
+            _ => Self::parse(text).ok(),
+        }
+    }
+
     /// The name as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -160,6 +174,12 @@ impl fmt::Display for Name {
 /// fold alike. A key, not a text to show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Folded(Box<str>);
+
+impl fmt::Display for Folded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl Folded {
     /// Folds any text, a name or not, so that what a client typed can be looked up. A text too long for any name is folded

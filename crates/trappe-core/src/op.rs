@@ -143,6 +143,8 @@ pub enum Wanted {
     Line,
     /// A string that is not empty.
     Something,
+    /// Words to search for: a string that isn't blank, of at most [`SEARCH_CHARS`](crate::limits::SEARCH_CHARS) characters.
+    Words,
     /// Bytes in base 64.
     Base64,
     /// Either `text` or `b64`, and both were given.
@@ -173,6 +175,7 @@ impl Wanted {
             Self::Text => "text",
             Self::Line => "line",
             Self::Something => "something",
+            Self::Words => "words",
             Self::Base64 => "base64",
             Self::OneBody => "one-body",
             Self::Switch => "switch",
@@ -193,7 +196,7 @@ type Wrong = (Option<&'static str>, WhyBad);
 type Read = fn(&mut Fields<'_>) -> Result<What, Wrong>;
 
 /// Every op: its word, and how its fields are read. The order is the protocol's.
-const OPS: [(&str, Read); 21] = [
+const OPS: [(&str, Read); 22] = [
     ("send", fields::send),
     ("hello", fields::hello),
     ("join", fields::join),
@@ -203,6 +206,7 @@ const OPS: [(&str, Read); 21] = [
     ("who", fields::who),
     ("rooms", fields::rooms),
     ("history", fields::history),
+    ("search", fields::search),
     ("resume", fields::resume),
     ("set", fields::set),
     ("get", fields::get),

@@ -1,13 +1,17 @@
 //! Replies of the hub in words: refusals and lists.
 
+mod history;
+
 use std::time::Duration;
+
+pub use self::history::{Found, gap, not_stored};
 
 use crate::{
     command::{Format, Lang, Refusal},
     encode::{Look, Wire, escape::to_terminal, ws},
     event::{Event, Standing},
     hub::{HubError, Listed},
-    limits::{NAME_CHARS, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, STATE_KEY_CHARS},
+    limits::{NAME_CHARS, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, SEARCH_CHARS, STATE_KEY_CHARS},
     message::{Author, Position},
     name::{MARKS_IN_A_ROW, Name, NameError},
     op::{BadOp, Wanted, WhyBad},
@@ -463,7 +467,7 @@ fn bad_key(lang: Lang, why: &StateKeyError) -> String {
 }
 
 fn bad_field(lang: Lang, field: (&'static str, Value<'_>), wanted: Wanted) -> String {
-    let limit = ROOMS_OF_MEMBER.into();
+    let limit = if wanted == Wanted::Words { SEARCH_CHARS } else { ROOMS_OF_MEMBER }.into();
     say(lang, "bad-field", &[field, ("wanted", wanted.as_str().into()), ("limit", limit)])
 }
 

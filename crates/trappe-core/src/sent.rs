@@ -41,6 +41,26 @@ impl<P: Clone> Sent<P> {
         Self::default()
     }
 
+    /// What is remembered of an earlier life: nothing up to `floor` is new, and this became of the others.
+    #[must_use]
+    pub fn restored(
+        floor: Option<u64>,
+        now: Duration,
+        seen: impl IntoIterator<Item = (u64, P)>,
+    ) -> Self {
+        let mut sent = Self { floor, seen: BTreeMap::new() };
+        for (id, what) in seen {
+            sent.note(now, id, what);
+        }
+        sent
+    }
+
+    /// The greatest id that was forgotten.
+    #[must_use]
+    pub fn floor(&self) -> Option<u64> {
+        self.floor
+    }
+
     /// What is known of `id`. The same until the next [`Sent::note`] or [`Sent::expire`].
     #[must_use]
     pub fn look(&self, id: u64) -> Seen<P> {

@@ -345,6 +345,7 @@ impl Session {
     }
 
     /// The member's message has its place in the order: acknowledges it, if that was asked for, and always in JSON.
+    /// Where that comes later, [`To::spoke`] does it.
     pub fn spoke(
         &self,
         out: &mut Vec<u8>,
@@ -352,18 +353,20 @@ impl Session {
         id: Option<u64>,
         position: impl FnOnce() -> Position,
     ) {
-        if self.look.is_json() {
-            let seq = Some(position().seq);
-            self.look.event(out, &Event::Ack { room: Some(room), seq, op: None, count: None, id });
-        } else if self.ack {
-            self.look.ack(out, position());
+        if self.look.is_json() || self.ack {
+            To { id, ..self.to() }.spoke(out, room, self.ack, position());
         }
     }
 
     /// Welcomes the member, once, after it has spoken or commanded; in text only. `where_` gives its room and position.
-    pub fn greet(&mut self, where_: impl FnOnce() -> (String, Position), out: &mut Vec<u8>) {
+    /// Tells whether it was welcomed now.
+    pub fn greet(
+        &mut self,
+        where_: impl FnOnce() -> (String, Position),
+        out: &mut Vec<u8>,
+    ) -> bool {
         if std::mem::replace(&mut self.greeted, true) || self.look.format != Format::Text {
-            return;
+            return false;
         }
         let (room, position) = where_();
         let (name, position) = (self.author.to_string(), position.to_string());
@@ -373,6 +376,13 @@ impl Session {
             ("position", position.as_str().into()),
         ];
         self.look.notice(out, &say(self.look.lang, "welcome", &args));
+        true
+    }
+
+    /// Whether its messages are acknowledged.
+    #[must_use]
+    pub fn acknowledges(&self) -> bool {
+        self.look.is_json() || self.ack
     }
 
     /// The member was announced before, over another connection, or has gone since.

@@ -11,3 +11,5 @@ pub mod server;
 pub mod client;
 
 mod net;
+
+mod store;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::{
     Arguments, At, NAME_BYTES_TYPED, Name, NameError, Refusal, Request, StateKey, cut, find,
 };
-use crate::limits::HISTORY_DEFAULT;
+use crate::limits::{HISTORY_DEFAULT, SEARCH_CHARS, SEARCH_DEFAULT};
 
 type Read = Result<Request, Refusal>;
 
@@ -47,6 +47,17 @@ pub(super) fn history(arguments: &Arguments<'_>) -> Read {
         Ok(count @ 1..) if digits => Ok(Request::History(count)),
         _ => Err(arguments.bad(given)),
     }
+}
+
+pub(super) fn search(arguments: &Arguments<'_>) -> Read {
+    let words = arguments.rest.trim();
+    if words.is_empty() {
+        return Err(arguments.missing());
+    }
+    if words.chars().nth(SEARCH_CHARS).is_some() {
+        return Err(arguments.bad(words));
+    }
+    Ok(Request::Search { words: words.into(), count: SEARCH_DEFAULT })
 }
 
 pub(super) fn resume(arguments: &Arguments<'_>) -> Read {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::HISTORY_DEFAULT;
+use crate::limits::{HISTORY_DEFAULT, SEARCH_CHARS, SEARCH_DEFAULT};
 use crate::words::help;
 
 fn name(text: &str) -> Name {
@@ -44,6 +44,10 @@ fn key(text: &str) -> StateKey {
 
 fn set(text: &str, version: Option<u32>, value: &str) -> Request {
     Request::Set { key: key(text), version, value: value.as_bytes().into() }
+}
+
+fn search(words: &str) -> Request {
+    Request::Search { words: words.into(), count: SEARCH_DEFAULT }
 }
 
 fn bad_key(given: &str, why: StateKeyError) -> Refusal {
@@ -129,6 +133,9 @@ fn a_command_is_read_in_full() {
         ("/history", Request::History(HISTORY_DEFAULT)),
         ("/history 1", Request::History(1)),
         ("/historique 007", Request::History(7)),
+        ("/search mot", search("mot")),
+        ("/CHERCHER  rendez-vous  été ", search("rendez-vous  été")),
+        ("/search \"deux mots\" -x* OR", search("\"deux mots\" -x* OR")),
         ("/resume 18446744073709551615", Request::Resume(At { epoch: None, seq: u64::MAX })),
         (
             "/reprendre aaaaaaaaaa@1",
@@ -217,6 +224,9 @@ fn a_bad_command_is_refused_and_never_spoken() {
         ("/history dix", bad("history", "dix")),
         ("/history 1 2", too_many("history")),
         ("/history 99999999999999999999", bad("history", "99999999999999999999")),
+        ("/search", missing("search")),
+        ("/search  \t ", missing("search")),
+        ("/search \u{a0}", missing("search")),
         ("/resume", missing("resume")),
         ("/resume -1", position("-1")),
         ("/resume +1", position("+1")),
@@ -289,6 +299,16 @@ fn a_bad_command_about_state_is_refused_and_changes_nothing() {
     ] {
         assert_eq!(parse(message.as_bytes()), Parsed::Bad(refusal), "{message:?}");
     }
+}
+
+#[test]
+fn what_is_searched_for_has_a_longest_length() {
+    let most = "é".repeat(SEARCH_CHARS);
+    let asked = format!("/search {most}");
+    assert_eq!(parse(asked.as_bytes()), Parsed::Request(search(&most)));
+    let shown = format!("{}…", "é".repeat(63));
+    let asked = format!("/search {most}é");
+    assert_eq!(parse(asked.as_bytes()), Parsed::Bad(bad("search", &shown)));
 }
 
 #[test]

@@ -40,6 +40,13 @@ impl Epoch {
         }))
     }
 
+    /// The number of which [`Epoch::from_random`] makes it again.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        let digit = |b: u8| BASE32.iter().position(|other| *other == b).unwrap_or_default() as u64;
+        self.0.iter().rev().fold(0, |bits, b| bits << 5 | digit(*b))
+    }
+
     fn as_str(&self) -> &str {
         str::from_utf8(&self.0).expect("base-32 digits are ASCII")
     }

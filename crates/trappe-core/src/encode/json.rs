@@ -94,6 +94,14 @@ pub fn event(out: &mut Vec<u8>, event: &Event<'_>) {
             .position("pos", position)
             .id(id)
             .end(),
+        Event::Search { room, words, count, more, position, id } => Object::new(out, "search")
+            .str("room", room)
+            .str("words", words)
+            .number("count", size(count))
+            .flag("more", more)
+            .position("position", position)
+            .id(id)
+            .end(),
         Event::Live { room, position, id } => {
             Object::new(out, "live").str("room", room).position("pos", position).id(id).end();
         }

@@ -424,7 +424,8 @@ impl Writer {
         let notices = matches!(self.key.0, 7 | 9);
         match &record.kind {
             Kind::Speech => {
-                let Record { seq, time_us, id, .. } = *record;
+                let Record { seq, time_us, .. } = *record;
+                let id = record.id();
                 let Marks { old, own } = marks;
                 let body = batch.body(record);
                 json::msg(out, &Said { room, seq, from, time_us, id, body, old, own });

@@ -27,11 +27,18 @@ pub(super) struct Sessions<S> {
     numbers: BTreeMap<Arc<str>, u64>,
     /// The names of those that are away, the one that has been so for longest first.
     away: BTreeMap<(Duration, u64), Option<Name>>,
+    /// The states of those that have ended, until somebody asks.
+    ended: Vec<S>,
 }
 
 impl<S: Clone> Sessions<S> {
     pub(super) fn new() -> Sessions<S> {
-        Sessions { by_number: BTreeMap::new(), numbers: BTreeMap::new(), away: BTreeMap::new() }
+        Sessions {
+            by_number: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            away: BTreeMap::new(),
+            ended: Vec::new(),
+        }
     }
 
     /// Begins a session, unless the member has one; a token that is in use begins none.
@@ -87,7 +94,12 @@ impl<S: Clone> Sessions<S> {
     pub(super) fn end(&mut self, number: u64) -> Option<Name> {
         let session = self.by_number.remove(&number)?;
         self.numbers.remove(&session.token);
+        self.ended.push(session.state);
         self.away.remove(&(session.away_since?, number))?
+    }
+
+    pub(super) fn take_ended(&mut self) -> Vec<S> {
+        std::mem::take(&mut self.ended)
     }
 
     /// A member that has been away for [`SESSION_KEPT`], if there is one.

@@ -10,7 +10,7 @@ use base64::{
 use super::{Given, Object, Wanted, What, WhyBad, Wrong};
 use crate::{
     command::{At, Request, cut},
-    limits::{HISTORY_DEFAULT, ROOMS_OF_MEMBER},
+    limits::{HISTORY_DEFAULT, ROOMS_OF_MEMBER, SEARCH_CHARS, SEARCH_DEFAULT, SEARCH_MAX},
     name::{NAME_BYTES_TYPED, Name, NameError},
     state_key::StateKey,
 };
@@ -93,6 +93,13 @@ impl<'a> Fields<'a> {
             Some(Given::Whole(n)) if (least..NUMBER_END).contains(&n) => Ok(Some(n)),
             Some(_) => Err(bad(field, wanted)),
         }
+    }
+
+    /// How many, at least one.
+    fn count(&mut self, field: &'static str) -> Result<Option<usize>, Wrong> {
+        let count = self.number(field, Wanted::Count)?;
+        // Where memory is addressed with fewer bits, more than all there can be is all there is.
+        Ok(count.map(|count| usize::try_from(count).unwrap_or(usize::MAX)))
     }
 
     fn position(&mut self, field: &'static str) -> Result<Option<At>, Wrong> {
@@ -229,12 +236,17 @@ pub(super) fn rooms(_: &mut Fields<'_>) -> Read {
 
 pub(super) fn history(fields: &mut Fields<'_>) -> Read {
     fields.room()?;
-    let count = match fields.number("n", Wanted::Count)? {
-        None => HISTORY_DEFAULT,
-        // Where memory is addressed with fewer bits, more than all there can be is all there is.
-        Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
-    };
-    asks(Request::History(count))
+    asks(Request::History(fields.count("n")?.unwrap_or(HISTORY_DEFAULT)))
+}
+
+pub(super) fn search(fields: &mut Fields<'_>) -> Read {
+    fields.room()?;
+    let words = fields.needed("words", Fields::text)?;
+    if words.trim().is_empty() || words.chars().nth(SEARCH_CHARS).is_some() {
+        return Err(bad("words", Wanted::Words));
+    }
+    let count = fields.count("count")?.unwrap_or(SEARCH_DEFAULT).min(SEARCH_MAX);
+    asks(Request::Search { words: words.into(), count })
 }
 
 pub(super) fn resume(fields: &mut Fields<'_>) -> Read {

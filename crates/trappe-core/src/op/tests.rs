@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     command::{Format, Lang},
-    limits::{HISTORY_DEFAULT, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, STATE_KEY_CHARS},
+    limits::{
+        HISTORY_DEFAULT, OP_DEPTH, OP_FIELDS, ROOMS_OF_MEMBER, SEARCH_CHARS, SEARCH_DEFAULT,
+        SEARCH_MAX, STATE_KEY_CHARS,
+    },
     name::NAME_BYTES_TYPED,
     state_key::StateKey,
 };
@@ -36,6 +39,10 @@ fn msg(to: &str, body: &[u8]) -> What {
 
 fn key(text: &str) -> StateKey {
     StateKey::parse(text).expect("a key")
+}
+
+fn search(words: &str, count: usize) -> Request {
+    Request::Search { words: words.into(), count }
 }
 
 fn set(text: &str, version: Option<u32>, value: &[u8]) -> Request {
@@ -90,6 +97,10 @@ fn what_a_command_can_ask_an_op_can_ask() {
         (r#""op":"rooms""#, None, Request::Rooms),
         (r#""op":"history""#, None, Request::History(HISTORY_DEFAULT)),
         (r#""op":"history","room":"a","n":3"#, in_a, Request::History(3)),
+        (r#""op":"search","words":"mot""#, None, search("mot", SEARCH_DEFAULT)),
+        (r#""op":"search","room":"a","words":" é \n 漢","count":1"#, in_a, search(" é \n 漢", 1)),
+        (r#""op":"search","words":"a","count":101"#, None, search("a", SEARCH_MAX)),
+        (r#""op":"search","words":"a","count":9007199254740991"#, None, search("a", SEARCH_MAX)),
         (r#""op":"resume","after":5"#, None, Request::Resume(at("5"))),
         (
             r#""op":"resume","room":"a","after":"aaaaaaaaaa@5""#,
@@ -159,7 +170,7 @@ fn an_op_may_be_written_in_any_way_of_json() {
 fn each_op_of_the_protocol_is_known_once_by_its_exact_word() {
     let mut words: Vec<&str> = OPS.iter().map(|(word, _)| *word).collect();
     let all = "auth echo format get hello history join lang leave msg nick ping quiet quit resume rooms \
-               send set udp who why";
+               search send set udp who why";
     words.sort_unstable();
     assert_eq!(words, all.split(' ').collect::<Vec<_>>());
     for word in words {
@@ -414,4 +425,27 @@ fn what_is_given_back_of_an_op_is_cut() {
     assert_eq!(twice.why, WhyBad::DuplicateKey { key: shown.as_str().into() });
     let position = refused(format!(r#"{{"op":"resume","after":"{long}"}}"#));
     assert_eq!(position.why, WhyBad::BadPosition { given: shown.into() });
+}
+
+#[test]
+fn what_cannot_be_searched_for_is_refused() {
+    use WhyBad::{BadField, MissingField};
+    let most = "é".repeat(SEARCH_CHARS);
+    for (fields, field, why) in [
+        ("", "words", MissingField),
+        (r#""words":null,"count":5"#, "words", MissingField),
+        (r#""words":"""#, "words", BadField(Wanted::Words)),
+        (r#""words":" \t\n""#, "words", BadField(Wanted::Words)),
+        (&format!(r#""words":"{most}é""#), "words", BadField(Wanted::Words)),
+        (r#""words":["a"]"#, "words", BadField(Wanted::Text)),
+        (r#""words":"a","count":0"#, "count", BadField(Wanted::Count)),
+        (r#""words":"a","count":-1"#, "count", BadField(Wanted::Count)),
+        (r#""words":"a","count":"5""#, "count", BadField(Wanted::Count)),
+    ] {
+        let comma = if fields.is_empty() { "" } else { "," };
+        let line = format!(r#"{{"op":"search"{comma}{fields}}}"#);
+        let bad = parse(line.as_bytes()).expect_err("it is wrong");
+        assert_eq!((bad.field, bad.why), (Some(field), why), "{line}");
+    }
+    assert!(parse(format!(r#"{{"op":"search","words":"{most}"}}"#).as_bytes()).is_ok());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::{
     command::Epoch,
     encode::{self, Key},
     limits::{BATCH_OVERHEAD_BYTES, RECORD_BYTES},
-    message::{Position, Record},
+    message::{Author, Kind, Position, Record, Tag},
     name::Name,
 };
 
@@ -20,17 +20,52 @@ use crate::{
 pub struct Life {
     /// The room's name.
     pub name: Name,
-    /// Which of its lives this is.
-    pub epoch: Epoch,
+    /// Which of its lives this is, as [`Epoch::bits`].
+    epoch: AtomicU64,
+    /// The oldest message that is kept on disk; [`NO_PAST`] where nothing is.
+    oldest: AtomicU64,
     bytes: AtomicUsize,
     all: Arc<AtomicUsize>,
 }
+
+/// What stands in place of the oldest message where there is no history on disk.
+const NO_PAST: u64 = u64::MAX;
 
 impl Life {
     /// A new life. `all` counts the bytes of all rooms.
     #[must_use]
     pub fn new(name: Name, epoch: Epoch, all: Arc<AtomicUsize>) -> Arc<Life> {
-        Arc::new(Life { name, epoch, bytes: AtomicUsize::new(0), all })
+        Life::with_past(name, epoch, NO_PAST, all)
+    }
+
+    /// A life of which a store keeps the messages from `oldest` on.
+    #[must_use]
+    pub fn with_past(name: Name, epoch: Epoch, oldest: u64, all: Arc<AtomicUsize>) -> Arc<Life> {
+        let (epoch, oldest) = (AtomicU64::new(epoch.bits()), AtomicU64::new(oldest));
+        Arc::new(Life { name, epoch, oldest, bytes: AtomicUsize::new(0), all })
+    }
+
+    /// Which of the room's lives this is now.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch::from_random(self.epoch.load(Relaxed))
+    }
+
+    /// From here on it is another life: the numbers go on, but nothing that was said of them before holds any more.
+    pub(crate) fn renew(&self, epoch: Epoch) {
+        self.epoch.store(epoch.bits(), Relaxed);
+    }
+
+    /// The oldest message that a store keeps, where there is one. What is older than a log holds is to be asked for there.
+    #[must_use]
+    pub fn oldest_stored(&self) -> Option<u64> {
+        let oldest = self.oldest.load(Relaxed);
+        (oldest != NO_PAST).then_some(oldest)
+    }
+
+    /// The store keeps nothing before message `oldest` any more.
+    pub fn forget_before(&self, oldest: u64) {
+        self.oldest.fetch_max(oldest, Relaxed);
     }
 
     /// Bytes that its live batches take, whoever holds them: bodies, records and encodings.
@@ -42,7 +77,7 @@ impl Life {
     /// The position after message `seq`.
     #[must_use]
     pub fn position(&self, seq: u64) -> Position {
-        Position { epoch: self.epoch, seq }
+        Position { epoch: self.epoch(), seq }
     }
 
     fn add(&self, bytes: usize) {
@@ -54,6 +89,21 @@ impl Life {
         self.bytes.fetch_sub(bytes, Relaxed);
         self.all.fetch_sub(bytes, Relaxed);
     }
+}
+
+/// A message as a store gives it back.
+#[derive(Debug)]
+pub struct Restored<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// When it was said, in microseconds since 1970.
+    pub time_us: u64,
+    /// Who said it.
+    pub author: Author,
+    /// The number that its sender gave it.
+    pub id: Option<u64>,
+    /// What was said.
+    pub body: &'a [u8],
 }
 
 /// A batch in one format: the bytes of all its records, and where each ends.
@@ -112,6 +162,25 @@ impl Batch {
         };
         batch.life.add(batch.own_bytes());
         batch
+    }
+
+    /// What a store gave back: messages of any numbers, in order. It stands in no log: its indices mean nothing.
+    #[must_use]
+    pub fn restored<'a>(
+        life: &Arc<Life>,
+        messages: impl IntoIterator<Item = Restored<'a>>,
+    ) -> Option<Batch> {
+        let (mut records, mut body) = (Vec::new(), Vec::new());
+        for Restored { seq, time_us, author, id, body: said } in messages {
+            let start = u32::try_from(body.len()).ok()?;
+            body.extend_from_slice(said);
+            body.push(b'\n');
+            let end = u32::try_from(body.len()).ok()?;
+            let tag = id.map(Tag::Id);
+            records.push(Record { author, kind: Kind::Speech, seq, time_us, tag, start, end });
+        }
+        let first_seq = records.first()?.seq;
+        Some(Batch::new(0, first_seq, 0, records, body.into(), 0, Arc::clone(life)))
     }
 
     fn own_bytes(&self) -> usize {

@@ -137,6 +137,23 @@ impl Cursor {
         fall(view, &mut self.at, &mut self.gap, index)
     }
 
+    /// What it has yet to be given that lies further back than the log holds, where a store keeps it: from a message on,
+    /// before another.
+    pub(super) fn past(&self, view: &View) -> Option<(u64, u64)> {
+        past(view, self.gap, self.at)
+    }
+
+    /// It has been given what lies further back, up to message `next`.
+    pub(super) fn given(&mut self, view: &View, next: u64) {
+        self.gap = if next < view.seq_from(self.at) { next } else { 0 };
+    }
+
+    /// Whether it reads what only a store still has. Nobody waits for it then: it will miss nothing.
+    #[must_use]
+    pub fn is_past(&self, view: &View) -> bool {
+        self.past(view).is_some()
+    }
+
     /// The gap that is to be told now, once: the first and the last message that was missed.
     pub(super) fn take_gap(&mut self, view: &View) -> Option<(u64, u64)> {
         gap(view, &mut self.gap, self.at)
@@ -154,6 +171,13 @@ pub(super) fn fall(view: &View, at: &mut u64, gap: &mut u64, index: u64) -> u64 
     }
     *at = index;
     to - from
+}
+
+/// Where there is a store, a gap is only what it is still to be asked for.
+pub(super) fn past(view: &View, gap: u64, at: u64) -> Option<(u64, u64)> {
+    view.life().oldest_stored().filter(|_| gap != 0)?;
+    let to = view.seq_from(at);
+    (to > gap).then_some((gap, to))
 }
 
 /// The gap that ends at `at`, once.

@@ -84,6 +84,7 @@ impl Room {
                 Next::TooLong(i) => {
                     listener.too_long(i, &self.view);
                 }
+                Next::Ask(..) | Next::Wait => unreachable!("no store here"),
                 Next::Records(i) => {
                     let look = listener.look();
                     let runs = listener.runs(i, &self.view);

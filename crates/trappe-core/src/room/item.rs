@@ -29,7 +29,25 @@ pub enum Item<A> {
         /// The id of the op that asks.
         id: Option<u64>,
     },
-    /// Everything after a position, then `* live`; the cursor goes on from there.
+    /// The last messages of a room before one, for a text member that has just come; nothing where there are none.
+    Greeting {
+        /// The room.
+        room: u32,
+        /// How many.
+        count: usize,
+        /// The number of the first message that it hears by itself.
+        before: u64,
+    },
+    /// These messages of a room's past, then `after`.
+    Found {
+        /// The room.
+        room: u32,
+        /// Their numbers.
+        seqs: Vec<u64>,
+        /// What is said after them.
+        after: Bytes,
+    },
+    /// Everything after a position (the room's view holds all that was said by now), then `* live`; the cursor goes on from there.
     Resume {
         /// The room.
         room: u32,

@@ -4,6 +4,7 @@
 //! room the notice of a gap, and its records. So replies stand at boundaries between records, and nothing is torn.
 
 mod private;
+mod stored;
 
 use std::{collections::VecDeque, mem};
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use super::{
     cursor::{Cursor, fall},
     item::Item,
+    past::Ask,
     replay::{Replay, gap_notice, mtu_notice, one},
 };
 use crate::{
@@ -41,6 +43,10 @@ pub enum Next<A> {
     Records(usize),
     /// The next message for this cursor is longer than a datagram: tell [`Listener::too_long`], then ask again.
     TooLong(usize),
+    /// Ask the store for this of a room's past, then tell [`Listener::answered`].
+    Ask(u32, Ask),
+    /// The store hasn't answered yet.
+    Wait,
     /// Do this, then ask again.
     Act(A),
     /// All that was due before the end is written.
@@ -54,12 +60,30 @@ struct Private<A> {
     items: VecDeque<Item<A>>,
     /// Under way, before the items.
     replay: Option<Replay>,
+    /// What the store was asked for: the room, and whether it is for the replay or for the cursor.
+    asked: Option<(u32, Asked)>,
     /// What the member said while it may yet have to enter the room, as [`Listener::spoke`] was told.
     early: Vec<(u32, u64)>,
     /// Where the rooms end that it has yet to enter, once its end is under way.
     ends: Vec<(u32, u64)>,
     /// What is written after everything else.
     farewell: Bytes,
+}
+
+/// For what the store was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Cursor,
+    Replay,
+}
+
+/// What the answer of a store came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Messages that are written now, of those that the cursor was behind with.
+    pub delivered: u64,
+    /// Messages that the cursor will never be given.
+    pub missed: u64,
 }
 
 /// What few members need: cursors beyond the first, of a member of several rooms; and those on rooms' states.
@@ -232,6 +256,7 @@ impl<A> Listener<A> {
             Box::new(Private {
                 items: VecDeque::new(),
                 replay: None,
+                asked: None,
                 early: Vec::new(),
                 ends: Vec::new(),
                 farewell: Bytes::new(),
@@ -334,6 +359,14 @@ impl<A> Listener<A> {
             let (look, number, echo) = (self.look, self.number, self.echo);
             let cursor = self.cursor_mut(i);
             let Some(view) = views.view(cursor.room()) else { continue };
+            if look.wire != Wire::Datagram
+                && let Some((from, to)) = cursor.past(view)
+            {
+                let room = cursor.room();
+                self.private().asked = Some((room, Asked::Cursor));
+                return Some(Next::Ask(room, Ask::Run { from, to }));
+            }
+            let cursor = self.cursor_mut(i);
             if let Some(gap) = cursor.take_gap(view)
                 && let Some(notice) = gap_notice(look, view, gap)
             {

@@ -42,7 +42,7 @@ impl Room {
 
     /// Appends, and gives the index after it.
     fn add(&mut self, number: u64, kind: Kind, body: &[u8]) -> u64 {
-        let entry = Entry { author: Author { number, name: None }, kind, id: None, body };
+        let entry = Entry { author: Author { number, name: None }, kind, tag: None, body };
         let appended = self.log.append(0, entry, 0);
         if appended.index.is_multiple_of(BATCH_RECORDS as u64) {
             self.publish();
@@ -88,6 +88,7 @@ impl Rooms {
                     listener.enter(ME, room, &self.of(room).view, at);
                 }
                 Next::TooLong(_) => unreachable!("no datagrams here"),
+                Next::Ask(..) | Next::Wait => unreachable!("no store here"),
                 Next::Half => {
                     out.extend_from_slice(listener.half());
                     listener.half_written(listener.half().len());

@@ -12,7 +12,10 @@ use std::{
 use bytes::BytesMut;
 
 use crate::{
-    limits::{BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, LINE_BREAK_BYTES, WORKERS},
+    command::Epoch,
+    limits::{
+        BATCH_BLOCK_BYTES_MIN, BATCH_BYTES, BATCH_RECORDS, LINE_BREAK_BYTES, READ_BYTES, WORKERS,
+    },
     message::{Entry, Kind, Position, Record},
     room::batch::{Batch, Life},
 };
@@ -103,21 +106,46 @@ pub struct Log<W> {
     shards: Vec<Shard>,
     /// Senders that wait, by number: each once, however often it asks.
     slowed: BTreeMap<u64, W>,
+    numbers: Numbers,
     life: Arc<Life>,
+}
+
+/// Which numbers a log may give.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// The first one.
+    pub next: u64,
+    /// Where those end that a store has reserved; `u64::MAX`: nothing is stored, all may be given.
+    pub until: u64,
+    /// The epoch that begins where they have all been given, and the store hasn't reserved more.
+    pub spare: Epoch,
 }
 
 impl<W> Log<W> {
     /// A new log, a new life: its first message will be number 1.
     #[must_use]
     pub fn new(life: Arc<Life>, retain: Retain, lag_bytes: usize, workers: usize) -> Log<W> {
+        let numbers = Numbers { next: 1, until: u64::MAX, spare: life.epoch() };
+        Log::resumed(life, numbers, retain, lag_bytes, workers)
+    }
+
+    /// A log that goes on where a store says.
+    #[must_use]
+    pub fn resumed(
+        life: Arc<Life>,
+        numbers: Numbers,
+        retain: Retain,
+        lag_bytes: usize,
+        workers: usize,
+    ) -> Log<W> {
         debug_assert!(workers <= WORKERS, "a set of workers is one word");
         Log {
             next: 0,
-            next_seq: 1,
+            next_seq: numbers.next,
             time_us: 0,
             weight: 0,
             first: 0,
-            first_seq: 1,
+            first_seq: numbers.next,
             records: Vec::new(),
             body: BytesMut::new(),
             block: BATCH_BLOCK_BYTES_MIN,
@@ -129,13 +157,45 @@ impl<W> Log<W> {
             woken: 0,
             shards: (0..workers).map(|_| Shard::default()).collect(),
             slowed: BTreeMap::new(),
+            numbers,
             life,
         }
     }
 
+    /// The store has reserved the numbers before `until` for the life `epoch`; `spare` is for the next time that it can't.
+    /// Those who were slowed are to look again.
+    pub fn reserved(&mut self, epoch: Epoch, until: u64, spare: Epoch) -> Vec<W> {
+        if epoch != self.life.epoch() || until <= self.next_seq {
+            return Vec::new();
+        }
+        (self.numbers.until, self.numbers.spare) = (until, spare);
+        self.take_slowed()
+    }
+
+    /// The store reserves nothing for now: where numbers run short, it is another life from here on. Those who were slowed
+    /// are to look again.
+    pub fn go_on_without(&mut self) -> Vec<W> {
+        if !self.is_short() {
+            return Vec::new();
+        }
+        self.renew();
+        self.take_slowed()
+    }
+
+    /// Numbers that no store knows of could be given once more after a crash: from here on it is another life.
+    fn renew(&mut self) {
+        self.life.renew(self.numbers.spare);
+        self.numbers.until = u64::MAX;
+    }
+
+    /// Reserved numbers are running out: whoever speaks waits for the next ones.
+    fn is_short(&self) -> bool {
+        self.numbers.until.saturating_sub(self.next_seq) < numbers_short(self.shards.len())
+    }
+
     /// Appends one record at the end: here its place in the order is fixed. `worker` is the author's.
     pub fn append(&mut self, time_us: u64, entry: Entry<'_>, worker: usize) -> Appended {
-        let Entry { author, kind, id, body } = entry;
+        let Entry { author, kind, tag, body } = entry;
         self.time_us = self.time_us.max(time_us);
         let index = self.next;
         let speech = kind == Kind::Speech;
@@ -152,9 +212,12 @@ impl<W> Log<W> {
             Kind::Left(Some(word)) => word.len(),
             _ => 0,
         };
+        if speech && self.next_seq >= self.numbers.until {
+            self.renew();
+        }
         let seq = if speech { self.next_seq } else { 0 };
         let number = author.number;
-        self.records.push(Record { author, kind, seq, time_us: self.time_us, id, start, end });
+        self.records.push(Record { author, kind, seq, time_us: self.time_us, tag, start, end });
         self.next += 1;
         self.next_seq += u64::from(speech);
         let bit = 1 << worker;
@@ -261,10 +324,13 @@ impl<W> Log<W> {
         if near { self.take_slowed() } else { Vec::new() }
     }
 
-    /// Whether a sender is to be slowed: there are others, and the furthest of them is past half of what is kept. Who
+    /// Whether a sender is to be slowed: numbers are running out, or there are others, and the furthest of them is past half of what is kept. Who
     /// isn't a member here has a number and a worker that no member has.
     #[must_use]
     pub fn pressed(&self, number: u64, worker: usize) -> bool {
+        if self.is_short() {
+            return true;
+        }
         let mut furthest = None;
         for (w, shard) in self.shards.iter().enumerate() {
             let own = u32::from(w == worker);
@@ -324,11 +390,29 @@ impl<W> Log<W> {
         (self.first, self.first_seq, self.weight)
     }
 
+    /// The number that the next message gets.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
     /// The position after the last message.
     #[must_use]
     pub fn position(&self) -> Position {
         self.life.position(self.next_seq - 1)
     }
+}
+
+/// Where fewer reserved numbers than that are left, whoever speaks waits for the next ones: each worker may be reading
+/// [`READ_BYTES`] for which that was not yet so, and a message has two bytes at least.
+fn numbers_short(workers: usize) -> u64 {
+    (workers * READ_BYTES) as u64 / 2
+}
+
+/// How many numbers a store reserves in one go.
+#[must_use]
+pub fn numbers_reserved(workers: usize) -> u64 {
+    4 * numbers_short(workers)
 }
 
 fn to_u32(offset: usize) -> u32 {

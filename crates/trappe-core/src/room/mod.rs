@@ -9,6 +9,7 @@ pub mod item;
 pub mod listener;
 pub mod log;
 pub mod page;
+pub mod past;
 mod replay;
 pub mod state;
 pub mod view;
@@ -20,5 +21,7 @@ mod properties;
 mod datagram_tests;
 #[cfg(test)]
 mod listener_tests;
+#[cfg(test)]
+mod past_properties;
 #[cfg(test)]
 mod rooms_properties;

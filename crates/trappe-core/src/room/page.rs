@@ -5,8 +5,12 @@ use crate::{
     encode::{self, Look, Marks, Wire},
     event::Event,
     framing::Framing,
-    message::Position,
-    room::view::View,
+    message::{Position, Record},
+    room::{
+        batch::Batch,
+        past::Portion,
+        view::{Resumed, View},
+    },
 };
 
 /// See the module.
@@ -18,44 +22,102 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
-/// The messages after `at` (all that are kept without it): at most `limit`, and no more once they take `bytes`.
+/// How lines of a page are written.
+const LOOK: Look = Look {
+    format: Format::Json,
+    framing: Framing::Line,
+    wire: Wire::Stream,
+    lang: Lang::En,
+    quiet: true,
+};
+
+/// Where a page after `at` begins (without it, at the oldest message there is): what is to be asked of a store first.
 #[must_use]
-pub fn page(view: &View, at: Option<At>, limit: usize, bytes: usize) -> Page {
-    let look = Look {
-        format: Format::Json,
-        framing: Framing::Line,
-        wire: Wire::Stream,
-        lang: Lang::En,
-        quiet: true,
-    };
-    let mut lines = Vec::new();
-    let mut index = match at {
-        None => view.oldest(),
-        Some(at) => {
-            let resumed = view.resume(at);
-            if let Some(event) = resumed.event(view, at, None) {
-                look.event(&mut lines, &event);
-            }
-            resumed.from
+pub fn begins(view: &View, at: Option<At>) -> Resumed {
+    at.map_or_else(|| view.whole(), |at| view.resume(at))
+}
+
+/// The messages after `at` (all that are kept without it): at most `limit`, and no more once they take `bytes`. `stored` is
+/// what a store has of them, from [`begins`] on.
+#[must_use]
+pub fn page(
+    view: &View,
+    at: Option<At>,
+    (limit, bytes): (usize, usize),
+    stored: &[Portion],
+) -> Page {
+    let mut writer = PageWriter { lines: Vec::new(), count: 0, last: None, limit, bytes };
+    let resumed = begins(view, at);
+    if let Some(event) = at.and_then(|at| resumed.event(view, at, None)) {
+        LOOK.event(&mut writer.lines, &event);
+    }
+    let mut reached = resumed.stored;
+    for portion in stored {
+        if let Some((from, to, why)) = portion.gap {
+            let room = view.life().name.as_str();
+            let (from, to) = (Some(from), Some(to));
+            let event = Event::Gap { room, from, to, cause: why.as_str(), oldest: None, id: None };
+            LOOK.event(&mut writer.lines, &event);
         }
-    };
-    let (mut count, mut last) = (0, None);
+        for record in portion.batch.iter().flat_map(|batch| &batch.records) {
+            let Some(batch) = &portion.batch else { break };
+            if !writer.add(view, batch, record) {
+                return writer.page();
+            }
+        }
+        reached = portion.next;
+        writer.last = Some(view.life().position(reached - 1));
+    }
+    if resumed.stored != 0 && reached < view.seq_from(resumed.from) {
+        return writer.page();
+    }
+    let mut index = resumed.from;
     while let Some((batch, i)) = view.record(index) {
         let record = &batch.records[i];
         index += 1;
-        if record.seq == 0 {
-            continue;
+        if record.seq > 0 && !writer.add(view, batch, record) {
+            return writer.page();
         }
-        if count == limit || lines.len() >= bytes {
-            return Page { lines, next: last };
-        }
-        encode::marked(&mut lines, look.key(), batch, record, Marks::default());
-        (count, last) = (count + 1, Some(view.life().position(record.seq)));
     }
-    Page { lines, next: None }
+    Page { lines: writer.lines, next: None }
 }
 
-impl super::view::Resumed {
+/// Messages that were found, as lines.
+#[must_use]
+pub fn found(batch: &Batch) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for record in &batch.records {
+        encode::marked(&mut lines, LOOK.key(), batch, record, Marks::default());
+    }
+    lines
+}
+
+struct PageWriter {
+    lines: Vec<u8>,
+    count: usize,
+    last: Option<Position>,
+    limit: usize,
+    bytes: usize,
+}
+
+impl PageWriter {
+    /// False: the page is full, the message comes on the next one.
+    fn add(&mut self, view: &View, batch: &Batch, record: &Record) -> bool {
+        if self.count == self.limit || self.lines.len() >= self.bytes {
+            return false;
+        }
+        encode::marked(&mut self.lines, LOOK.key(), batch, record, Marks::default());
+        self.count += 1;
+        self.last = Some(view.life().position(record.seq));
+        true
+    }
+
+    fn page(self) -> Page {
+        Page { lines: self.lines, next: self.last }
+    }
+}
+
+impl Resumed {
     /// The gap between the position that was asked for and the oldest message there is.
     pub(super) fn event<'v>(&self, view: &'v View, at: At, id: Option<u64>) -> Option<Event<'v>> {
         let oldest = self.gap?;

@@ -1,13 +1,20 @@
 //! What is asked for again: a part of a log, given in portions, and what is said around it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
-use super::{cursor::gap, view::View};
+use super::{
+    cursor::{gap, past},
+    past::{Ask, Lost},
+    view::{Resumed, View},
+};
 use crate::{
     command::Format,
     encode::{self, Look, Marks, Wire},
     event::Event,
-    limits::{DATAGRAM_BYTES, REPLAY_BYTES},
+    limits::{BATCH_RECORDS, DATAGRAM_BYTES, REPLAY_BYTES},
+    reply,
     words::say,
 };
 
@@ -17,8 +24,113 @@ pub(super) struct Replay {
     pub(super) room: u32,
     pub(super) at: u64,
     pub(super) to: u64,
-    /// As for a cursor: the first message that was missed, 0 if none was.
+    /// As for a cursor: the first message that was missed, or is still to be asked of the store; 0 if there is none.
     pub(super) gap: u64,
+    /// One past the last message that is wanted of the store.
+    end_seq: u64,
+    /// Certain messages of the store's, instead of all that follow one another.
+    these: VecDeque<u64>,
+    /// The last messages are wanted, and the store is to be asked where they begin.
+    last: Option<Last>,
+}
+
+/// The last messages of a room, as far as it isn't known yet where they begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    /// How many are wanted that the log doesn't hold.
+    wanted: u64,
+    /// How many it holds.
+    held: u64,
+    /// The id of the op that asks.
+    id: Option<u64>,
+    /// Nobody has asked: they come with the welcome.
+    greeting: bool,
+}
+
+impl Replay {
+    fn new(room: u32, at: u64, to: u64) -> Replay {
+        let (these, last) = (VecDeque::new(), None);
+        Replay { room, at, to, gap: 0, end_seq: u64::MAX, these, last }
+    }
+
+    /// What follows a position.
+    pub(super) fn from(room: u32, view: &View, resumed: &Resumed) -> Replay {
+        Replay { gap: resumed.stored, ..Replay::new(room, resumed.from, view.end()) }
+    }
+
+    /// The last `count` messages.
+    pub(super) fn last(room: u32, view: &View, count: u64, id: Option<u64>) -> Replay {
+        Replay::window(room, view, count, view.end_seq(), id, false)
+    }
+
+    /// The last `count` messages before message `before`.
+    pub(super) fn greeting(room: u32, view: &View, count: u64, before: u64) -> Replay {
+        Replay::window(room, view, count, before.min(view.end_seq()), None, true)
+    }
+
+    fn window(
+        room: u32,
+        view: &View,
+        count: u64,
+        end_seq: u64,
+        id: Option<u64>,
+        greeting: bool,
+    ) -> Replay {
+        let (at, to, held) = view.window(count, end_seq);
+        let last = Some(Last { wanted: count - held, held, id, greeting });
+        Replay { end_seq, last, ..Replay::new(room, at, to) }
+    }
+
+    /// Certain messages of the store's.
+    pub(super) fn these(room: u32, seqs: Vec<u64>) -> Replay {
+        Replay { these: seqs.into(), ..Replay::new(room, 0, 0) }
+    }
+
+    /// Where the last messages are wanted: whether all that there are of them are held. Then it begins, with what is known.
+    pub(super) fn begins(&mut self, view: &View) -> Option<Last> {
+        let last = self.last?;
+        let before = self.end_seq - last.held;
+        let stored = view.life().oldest_stored().is_some_and(|oldest| oldest < before);
+        if last.wanted == 0 || !stored { self.last.take() } else { None }
+    }
+
+    /// The store has said where the last messages begin.
+    pub(super) fn begins_at(&mut self, from: u64, count: u64) -> Option<Last> {
+        let last = self.last.take()?;
+        if count > 0 {
+            self.gap = from;
+        }
+        Some(Last { held: last.held + count, ..last })
+    }
+
+    /// What the store is to be asked next.
+    pub(super) fn ask(&self, view: &View) -> Option<Ask> {
+        if let Some(last) = self.last {
+            return Some(Ask::Last { count: last.wanted, to: self.end_seq - last.held });
+        }
+        if !self.these.is_empty() {
+            let next = self.these.iter().take(BATCH_RECORDS).copied().collect();
+            return Some(Ask::These(next));
+        }
+        let (from, to) = past(view, self.gap, self.at)?;
+        Some(Ask::Run { from, to: to.min(self.end_seq) }).filter(|_| from < self.end_seq)
+    }
+
+    /// The store has answered, up to `next`: a message, or how many of certain ones.
+    pub(super) fn given(&mut self, view: &View, next: u64) {
+        if self.these.is_empty() {
+            let end = view.seq_from(self.at).min(self.end_seq);
+            self.gap = if next < end { next } else { 0 };
+        } else {
+            let looked_for = usize::try_from(next).unwrap_or(usize::MAX).max(1);
+            self.these.drain(..looked_for.min(self.these.len()));
+        }
+    }
+
+    /// Whether it is a list of certain messages.
+    pub(super) fn is_list(&self) -> bool {
+        !self.these.is_empty()
+    }
 }
 
 /// The next portion of what was asked for again, or the notice of what is missing there. None: that was all.
@@ -28,7 +140,9 @@ pub(super) fn portion(
     view: &View,
     replay: &mut Replay,
 ) -> Option<Box<Bytes>> {
-    if let Some(gap) = gap(view, &mut replay.gap, replay.at)
+    if replay.gap != 0
+        && replay.gap < replay.end_seq
+        && let Some(gap) = gap(view, &mut replay.gap, replay.at)
         && let Some(notice) = gap_notice(look, view, gap)
     {
         return Some(notice);
@@ -56,23 +170,25 @@ pub(super) fn portion(
     (!out.is_empty()).then(|| Box::new(out.into()))
 }
 
-/// What stands before a history and after it.
-pub(super) fn around_history(
-    look: Look,
-    view: &View,
-    count: usize,
-    id: Option<u64>,
-) -> (Bytes, Bytes) {
+/// What stands before the last messages and after them.
+pub(super) fn around_history(look: Look, view: &View, last: Last) -> (Bytes, Bytes) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
+    let Last { held: count, id, greeting, .. } = last;
+    if greeting && count == 0 {
+        return (Bytes::new(), Bytes::new());
+    }
     if look.is_json() {
         let (room, position) = (view.life().name.as_str(), view.position());
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         look.event(&mut after, &Event::History { room, count, position, id });
     } else {
         let position = view.position().to_string();
         look.notice(&mut before, &say(look.lang, "history-begin", &[("count", count.into())]));
         look.notice(&mut after, &say(look.lang, "history-end", &[]));
-        let args = [("position", position.as_str().into())];
-        look.notice(&mut after, &say(look.lang, "position", &args));
+        if !greeting {
+            let args = [("position", position.as_str().into())];
+            look.notice(&mut after, &say(look.lang, "position", &args));
+        }
     }
     (before.into(), after.into())
 }
@@ -97,11 +213,22 @@ pub(super) fn mtu_notice(look: Look, view: &View, seq: u64) -> Option<Box<Bytes>
 }
 
 /// The notice of a gap.
-pub(super) fn gap_notice(look: Look, view: &View, (from, to): (u64, u64)) -> Option<Box<Bytes>> {
-    missed(look, view, (from, to), "slow", || {
-        let args = [("from", from.into()), ("to", to.into()), ("count", (to - from + 1).into())];
-        say(look.lang, "gap", &args)
-    })
+pub(super) fn gap_notice(look: Look, view: &View, gap: (u64, u64)) -> Option<Box<Bytes>> {
+    lost(look, view, gap, "slow")
+}
+
+/// The notice that messages are in no history.
+pub(super) fn lost_notice(
+    look: Look,
+    view: &View,
+    gap: (u64, u64),
+    why: Lost,
+) -> Option<Box<Bytes>> {
+    lost(look, view, gap, why.as_str())
+}
+
+fn lost(look: Look, view: &View, gap: (u64, u64), cause: &'static str) -> Option<Box<Bytes>> {
+    missed(look, view, gap, cause, || reply::gap(look.lang, cause, gap))
 }
 
 /// The notice that messages are missed: an event with its cause, or a sentence.

@@ -156,6 +156,7 @@ impl World {
                     self.listener.exit(room);
                 }
                 Next::TooLong(_) => unreachable!("no datagrams here"),
+                Next::Ask(..) | Next::Wait => unreachable!("no store here"),
                 Next::Half => {
                     let n = self.listener.half().len().min(left);
                     self.wire.extend_from_slice(&self.listener.half()[..n]);

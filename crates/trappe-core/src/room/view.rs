@@ -24,6 +24,8 @@ pub struct View {
 pub struct Resumed {
     /// The index of the first record to give.
     pub from: u64,
+    /// The first message that a store is to be asked for before that; 0 if there is none.
+    pub stored: u64,
     /// The oldest message there is, where the position asked for is of another life or older than that.
     pub gap: Option<Position>,
     /// The position is of another life of the log.
@@ -165,24 +167,51 @@ impl View {
         }
     }
 
-    /// The index of the last `n`-th message, and how many messages come from there on (fewer where fewer are held).
+    /// Of the last `count` messages before message `end`, those that are held: the index of the first and the one after the
+    /// last, and how many there are.
     #[must_use]
-    pub fn last(&self, n: u64) -> (u64, u64) {
-        let oldest = self.batches.front().map_or(self.end_seq, |b| b.first_seq);
-        let from = self.end_seq.saturating_sub(n).max(oldest);
-        (self.after_seq(from - 1), self.end_seq - from)
+    pub fn window(&self, count: u64, end: u64) -> (u64, u64, u64) {
+        let oldest = self.oldest_seq();
+        if end <= oldest {
+            return (self.oldest(), self.oldest(), 0);
+        }
+        let from = end.saturating_sub(count).max(oldest);
+        (self.after_seq(from - 1), self.after_seq(end - 1), end - from)
     }
 
-    /// Where a reader goes on that has had everything up to `at`.
+    /// The oldest message held; where none is, the next one.
+    fn oldest_seq(&self) -> u64 {
+        self.batches.front().map_or(self.end_seq, |b| b.first_seq)
+    }
+
+    /// The number of the next message after what is held.
+    pub(super) fn end_seq(&self) -> u64 {
+        self.end_seq
+    }
+
+    /// Where a reader begins that wants all there is.
+    #[must_use]
+    pub fn whole(&self) -> Resumed {
+        let (held, stored) = (self.oldest_seq(), self.life.oldest_stored());
+        let stored = stored.filter(|oldest| *oldest < held).unwrap_or(0);
+        Resumed { from: self.oldest(), stored, gap: None, other_life: false }
+    }
+
+    /// Where a reader goes on that has had everything up to `at`. The view is to hold all that was said before it asked: a number
+    /// beyond it is then of a life that nobody knows any more.
     #[must_use]
     pub fn resume(&self, at: At) -> Resumed {
-        let oldest_seq = self.batches.front().map_or(self.end_seq, |b| b.first_seq);
-        let other_life = at.epoch.is_some_and(|epoch| epoch != self.life.epoch);
-        if other_life || at.seq.saturating_add(1) < oldest_seq {
-            let gap = self.life.position(oldest_seq);
-            Resumed { from: self.oldest(), gap: Some(gap), other_life }
-        } else {
-            Resumed { from: self.after_seq(at.seq), gap: None, other_life }
+        let held = self.oldest_seq();
+        let oldest = self.life.oldest_stored().map_or(held, |stored| stored.min(held));
+        let other_life =
+            at.epoch.is_some_and(|epoch| epoch != self.life.epoch() || at.seq >= self.end_seq);
+        let is_gone = other_life || at.seq.saturating_add(1) < oldest;
+        let from = if is_gone { oldest } else { at.seq.saturating_add(1) };
+        Resumed {
+            from: if from <= held { self.oldest() } else { self.after_seq(from - 1) },
+            stored: if from < held { from } else { 0 },
+            gap: is_gone.then(|| self.life.position(oldest)),
+            other_life,
         }
     }
 

@@ -8,8 +8,43 @@ server-where = listening on { $addresses }
 server-where-udp = listening on { $addresses } (TCP and UDP)
 server-who-loopback = only this machine may connect; --open lets any
 server-who-open = any machine that reaches this port may connect (--open)
+server-data = history: { $path } ({ $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+    })
 server-try = try: { $command }
 server-try-page = try: { $command }, or { $page } in a browser
+store-new = history: { $path } is new; what is said is kept there from now on
+store-was-empty = history: { $path } was empty; it begins now
+store-unclean = history: the last stop wasn't clean; { $rooms ->
+    [0] no room has unused numbers
+    [one] { $rooms } room has unused numbers, announced to whoever asks for them
+   *[other] { $rooms } rooms have unused numbers, announced to whoever asks for them
+    }
+store-new-epoch = history: the rooms begin a new life, { $reason ->
+    [starts] since this file isn't that of the last start (a backup put back?)
+    [copied] since this file was copied or replaced
+    [no-wal] since the journal of the last start (-wal) is gone
+    [short] since the file is shorter than it should be
+    [salvaged] since the file was damaged
+    [no-life] since the file "life" beside it is gone
+   *[other] since nobody knows what came after it
+    }; positions of before are no longer good
+store-salvaged = history: the file was damaged; { $kept ->
+    [one] { $kept } message saved
+   *[other] { $kept } messages saved
+    }, { $lost ->
+    [0] none lost
+    [one] { $lost } lost
+   *[other] { $lost } lost
+    }; the old file is left: { $path }
+disk-full = the disk is full: nothing is kept or acknowledged any more, everything is still delivered; make room, the rest happens by itself
+disk-failed = the disk doesn't write ({ $error }): nothing is kept or acknowledged any more, everything is still delivered; it is tried again
+disk-back = the disk writes again; { $count ->
+    [0] no message is missing in history
+    [one] { $count } message delivered meanwhile isn't in history
+   *[other] { $count } messages delivered meanwhile aren't in history
+    }
 client-arrives = A client has just connected...
 server-stopping = stopping: the last messages are being delivered; a second signal stops at once
 lines-lost = … { $count ->
@@ -62,6 +97,15 @@ rooms-one = { $room }, { $count ->
     }
 history-begin = history ({ $count })
 history-end = end
+search-begin = search "{ $words }": { $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+    }
+search-more = search "{ $words }": { $count ->
+    [one] the last message
+   *[other] the last { $count } messages
+    }; older ones have these words too
+search-none = search "{ $words }": no message
 position = position { $position }
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
@@ -69,6 +113,15 @@ gap = gap { $from }..{ $to } ({ $count ->
    *[other] { $count } messages
     })
 gap-mtu = gap { $from }..{ $from } (1 message, longer than a datagram of { $limit } bytes)
+gap-unused = gap { $from }..{ $to } (numbers that were set aside, then never given: there is no message)
+gap-not-stored = gap { $from }..{ $to } ({ $count ->
+    [one] { $count } message that the disk didn't keep
+   *[other] { $count } messages that the disk didn't keep
+    })
+gap-damaged = gap { $from }..{ $to } ({ $count ->
+    [one] { $count } message damaged on the disk
+   *[other] { $count } messages damaged on the disk
+    })
 following = state of { $room }: { $count ->
     [one] { $count } key
    *[other] { $count } keys
@@ -193,6 +246,7 @@ bad-field = the field "{ $field }" won't do; expected: { $wanted ->
     [text] a string
     [line] a string without a line break
     [something] a string that isn't empty
+    [words] words to search for, { $limit } characters at most
     [base64] bytes in base 64 (standard alphabet)
     [one-body] text or b64, not both
     [switch] true or false
@@ -209,6 +263,8 @@ nowhere = you are in no room; go into one first, with join
 not-in-room = you are not in { $room }; go there first, with join
 too-many-rooms = { $limit } rooms at once at most; leave one first
 stale-id = id { $id } is too old: nobody knows any more whether it was said, and it isn't said a second time; go on with a greater id
+not-stored = { $position }: message delivered, but not kept: the hub's disk is full or doesn't write; say it again if it must be kept
+no-search = this hub keeps no history on disk, and so has nothing to search; to make it keep one: trappe server --data FOLDER
 gone = this session was taken over elsewhere; nothing is done
 superseded = this session goes on over another connection
 no-lines = this address speaks only { $spoken }
@@ -243,6 +299,7 @@ http-idempotency-mismatch = something else was said under this Idempotency-Key; 
 http-bad-query = the query is badly encoded: % is followed by two hexadecimal digits, and all of it gives UTF-8
 http-twice = the parameter { $key } is given twice
 http-bad-limit = limit: a number from 1 on is expected
+http-bad-words = q: words to search for are expected, { $limit } characters at most
 http-idempotency-full = too many Idempotency-Keys at once; nothing is sent, try again in a moment
 http-pressed = everyone in this room is behind; nothing is sent, try again in a moment
 http-bad-last-event-id = Last-Event-ID is no position (EPOCH@SEQ)
@@ -271,6 +328,15 @@ cli-socket-file = { $path } is a file, not a socket; it is left as it is; choose
 cli-socket-long = { $path }: the path of a socket has { $limit } bytes at most; choose a shorter one, for instance relative to the current folder
 cli-socket-nowhere = { $path }: the folder of this socket doesn't exist; make it first (mkdir -p)
 cli-socket-denied = { $path }: this user isn't permitted this socket; choose a folder that it can read and write (ls -ld shows it)
+cli-data-parent = { $path }: the folder that it is to be in doesn't exist; make it first (mkdir -p)
+cli-data-not-folder = { $path } is no folder; it is left as it is; give --data a folder, or a name that doesn't exist yet
+cli-data-link = { $path } is a symbolic link, and isn't followed; give the path that it leads to
+cli-data-owner = { $path } belongs to another user; run the server as that one, or choose another folder
+cli-data-denied = { $path }: this user can't write there; choose a folder that it can read and write (ls -ld shows it)
+cli-data-used = { $path } is used by another server (process { $pid }); stop it, or choose another folder
+cli-data-foreign = { $path } is no database of trappe; it is left as it is; move it away, or choose another folder
+cli-data-newer = { $path } comes from a newer version of trappe; it is left as it is; run that version, or choose another folder
+cli-data-other = { $path }: { $error }
 cli-refused = { $address }: connection refused, no server listens there
 cli-timeout = { $address }: no answer; check the address, the network, the firewall
 cli-unresolved = { $host }: no machine is known by this name; check it
@@ -341,6 +407,7 @@ help-msg = writes to one member only, wherever they are
 help-who = tells who is here
 help-rooms = lists the rooms
 help-history = gives the last messages again (10 without a number)
+help-search = gives the last messages again that have all of these words (256 characters at most), whatever their accents
 help-resume = gives all that follows a position again
 help-set = gives KEY a value in the room's state, or takes it away if nothing follows the space; V, if there is one, has to grow
 help-get = gives the value of KEY; without KEY: all of the room's, then each change

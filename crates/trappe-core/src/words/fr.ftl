@@ -9,8 +9,43 @@ server-where = écoute sur { $addresses }
 server-where-udp = écoute sur { $addresses } (TCP et UDP)
 server-who-loopback = seule cette machine peut se connecter ; --open ouvre à toutes
 server-who-open = toute machine qui atteint ce port peut se connecter (--open)
+server-data = historique : { $path } ({ $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+    })
 server-try = à essayer : { $command }
 server-try-page = à essayer : { $command }, ou { $page } dans un navigateur
+store-new = historique : { $path } est nouveau ; ce qui est dit y est gardé à partir de maintenant
+store-was-empty = historique : { $path } était vide ; il commence maintenant
+store-unclean = historique : le dernier arrêt n'était pas propre ; { $rooms ->
+    [0] aucun salon n'a de numéros inemployés
+    [one] { $rooms } salon a des numéros inemployés, annoncés à qui les demande
+   *[other] { $rooms } salons ont des numéros inemployés, annoncés à qui les demande
+    }
+store-new-epoch = historique : les salons commencent une nouvelle vie, { $reason ->
+    [starts] car ce fichier n'est pas celui du dernier démarrage (une sauvegarde remise en place ?)
+    [copied] car ce fichier a été copié ou remplacé
+    [no-wal] car le journal du dernier démarrage (-wal) n'est plus là
+    [short] car le fichier est plus court qu'il ne devrait
+    [salvaged] car le fichier était abîmé
+    [no-life] car le fichier « life » qui l'accompagne n'est plus là
+   *[other] car on ne sait pas ce qui a suivi
+    } ; les positions d'avant ne valent plus
+store-salvaged = historique : le fichier était abîmé ; { $kept ->
+    [one] { $kept } message sauvé
+   *[other] { $kept } messages sauvés
+    }, { $lost ->
+    [0] aucun perdu
+    [one] { $lost } perdu
+   *[other] { $lost } perdus
+    } ; l'ancien fichier reste : { $path }
+disk-full = le disque est plein : rien n'est plus gardé ni confirmé, tout est encore livré ; faites de la place, le reste se fait tout seul
+disk-failed = le disque refuse d'écrire ({ $error }) : rien n'est plus gardé ni confirmé, tout est encore livré ; de nouveaux essais suivent
+disk-back = le disque écrit de nouveau ; { $count ->
+    [0] il ne manque aucun message dans l'historique
+    [one] { $count } message livré entre-temps n'est pas dans l'historique
+   *[other] { $count } messages livrés entre-temps ne sont pas dans l'historique
+    }
 client-arrives = Un client vient de se connecter...
 server-stopping = arrêt : les derniers messages sont livrés ; un second signal arrête tout de suite
 lines-lost = … { $count ->
@@ -63,6 +98,15 @@ rooms-one = { $room }, { $count ->
     }
 history-begin = historique ({ $count })
 history-end = fin
+search-begin = recherche « { $words } » : { $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+    }
+search-more = recherche « { $words } » : { $count ->
+    [one] le dernier message
+   *[other] les { $count } derniers messages
+    } ; de plus anciens ont aussi ces mots
+search-none = recherche « { $words } » : aucun message
 position = position { $position }
 live = live
 gap = gap { $from }..{ $to } ({ $count ->
@@ -70,6 +114,15 @@ gap = gap { $from }..{ $to } ({ $count ->
    *[other] { $count } messages
     })
 gap-mtu = gap { $from }..{ $from } (1 message, plus long qu'un datagramme de { $limit } octets)
+gap-unused = gap { $from }..{ $to } (numéros réservés, puis jamais donnés : il n'y a pas de message là)
+gap-not-stored = gap { $from }..{ $to } ({ $count ->
+    [one] { $count } message que le disque n'a pas gardé
+   *[other] { $count } messages que le disque n'a pas gardés
+    })
+gap-damaged = gap { $from }..{ $to } ({ $count ->
+    [one] { $count } message abîmé sur le disque
+   *[other] { $count } messages abîmés sur le disque
+    })
 following = état de { $room } : { $count ->
     [one] { $count } clé
    *[other] { $count } clés
@@ -194,6 +247,7 @@ bad-field = le champ « { $field } » ne convient pas ; attendu : { $wanted ->
     [text] une chaîne
     [line] une chaîne sans saut de ligne
     [something] une chaîne qui n'est pas vide
+    [words] des mots à chercher, { $limit } caractères au plus
     [base64] des octets en base 64 (alphabet standard)
     [one-body] text ou b64, pas les deux
     [switch] true ou false
@@ -210,6 +264,8 @@ nowhere = vous n'êtes dans aucun salon ; entrez d'abord dans l'un d'eux, avec j
 not-in-room = vous n'êtes pas dans { $room } ; entrez-y d'abord, avec join
 too-many-rooms = { $limit } salons à la fois au plus ; quittez-en un d'abord
 stale-id = l'id { $id } est trop ancien : on ne sait plus s'il a été dit, et il ne l'est pas une seconde fois ; continuez par un id plus grand
+not-stored = { $position } : message remis, mais pas gardé : le disque du hub est plein ou n'écrit plus ; redites-le s'il doit rester
+no-search = ce hub ne garde pas d'historique sur disque, et ne peut donc rien y chercher ; pour qu'il en garde un : trappe server --data DOSSIER
 gone = cette session a été reprise ailleurs ; rien n'est fait
 superseded = cette session continue sur une autre connexion
 no-lines = cette adresse ne parle que { $spoken }
@@ -244,6 +300,7 @@ http-idempotency-mismatch = autre chose a été dit avec cette clé Idempotency-
 http-bad-query = la requête est mal codée : après % viennent deux chiffres hexadécimaux, et le tout est de l'UTF-8
 http-twice = le paramètre { $key } est donné deux fois
 http-bad-limit = limit : un nombre à partir de 1 est attendu
+http-bad-words = q : des mots à chercher sont attendus, { $limit } caractères au plus
 http-idempotency-full = trop de clés Idempotency-Key à la fois ; rien n'est envoyé, réessayez dans un instant
 http-pressed = tout le monde dans ce salon est en retard ; rien n'est envoyé, réessayez dans un instant
 http-bad-last-event-id = Last-Event-ID n'est pas une position (EPOCH@SEQ)
@@ -272,6 +329,15 @@ cli-socket-file = { $path } est un fichier, pas un socket ; il reste tel quel ; 
 cli-socket-long = { $path } : un chemin de socket a { $limit } octets au plus ; choisissez-en un plus court, par exemple relatif au dossier courant
 cli-socket-nowhere = { $path } : le dossier de ce socket n'existe pas ; créez-le d'abord (mkdir -p)
 cli-socket-denied = { $path } : ce socket n'est pas permis à cet utilisateur ; choisissez un dossier où il peut lire et écrire (ls -ld le montre)
+cli-data-parent = { $path } : le dossier où il doit être n'existe pas ; créez-le d'abord (mkdir -p)
+cli-data-not-folder = { $path } n'est pas un dossier ; il reste tel quel ; donnez à --data un dossier, ou un nom qui n'existe pas encore
+cli-data-link = { $path } est un lien symbolique, que l'on ne suit pas ; donnez le chemin où il mène
+cli-data-owner = { $path } est à un autre utilisateur ; lancez le serveur sous le nom de celui-ci, ou choisissez un autre dossier
+cli-data-denied = { $path } : cet utilisateur ne peut pas y écrire ; choisissez un dossier où il peut lire et écrire (ls -ld le montre)
+cli-data-used = { $path } sert déjà à un autre serveur (processus { $pid }) ; arrêtez-le, ou choisissez un autre dossier
+cli-data-foreign = { $path } n'est pas une base de données de trappe ; il reste tel quel ; déplacez-le, ou choisissez un autre dossier
+cli-data-newer = { $path } vient d'une version plus récente de trappe ; il reste tel quel ; lancez cette version, ou choisissez un autre dossier
+cli-data-other = { $path } : { $error }
 cli-refused = { $address } : connexion refusée, aucun serveur n'écoute là
 cli-timeout = { $address } : pas de réponse ; vérifiez l'adresse, le réseau, le pare-feu
 cli-unresolved = { $host } : aucune machine connue sous ce nom ; vérifiez-le
@@ -342,6 +408,7 @@ help-msg = écrit à un seul membre, où qu'il soit
 help-who = dit qui est là
 help-rooms = liste les salons
 help-history = redonne les derniers messages (10 sans nombre)
+help-search = redonne les derniers messages qui ont tous ces mots (256 caractères au plus), sans égard aux accents
 help-resume = redonne tout ce qui suit une position
 help-set = donne à KEY une valeur dans l'état du salon, ou la retire si rien ne suit l'espace ; V, s'il y en a un, doit augmenter
 help-get = donne la valeur de KEY ; sans KEY : toutes celles du salon, puis chaque changement

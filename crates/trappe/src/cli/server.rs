@@ -1,16 +1,23 @@
 //! `trappe server`.
 
-use std::{net::IpAddr, path::Path};
+use std::{
+    ffi::OsStr,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{
-    Args,
+    Args, Command,
     builder::{OsStringValueParser, TypedValueParser},
+    error::{Error as ClapError, ErrorKind as Clap},
 };
 use ipnet::IpNet;
 use trappe_core::{
     command::{Format, Lang},
     framing::Framing,
+    keep::Keep,
     limits::{
+        GREET_DEFAULT, GREET_MAX, HISTORY_ROOM_BYTES_DEFAULT, HISTORY_TOTAL_BYTES_DEFAULT,
         KEEP_BYTES_MAX, LAG_ROOM_BYTES_DEFAULT, LAG_ROOM_BYTES_MIN, LAG_TOTAL_BYTES_DEFAULT,
         MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_MAX, RETAIN_BYTES_DEFAULT, RETAIN_MESSAGES_DEFAULT,
         RETAIN_MESSAGES_MAX, SOCKET_PATH_BYTES, WORKERS,
@@ -22,12 +29,13 @@ use super::{exit::Exit, lang, out, size};
 use crate::{
     client::address::PORT_DEFAULT,
     net::address::{host_name, origin, shown},
-    server::{self, Config, Listen, Only, SocketError, StartError},
+    server::{self, Config, Listen, Only, OpenError, SocketError, StartError},
 };
 
 const EXAMPLES: &str = "\
 Examples:
   trappe server                           every address, port 5566; only this machine may connect
+  trappe server --data /var/lib/trappe    what is said is kept there, and outlives the server
   trappe server --open                    everyone who reaches the port may connect
   trappe server --port 0                  the system chooses a free port, and it is printed
   trappe server --host 127.0.0.1 --host ::1
@@ -84,6 +92,23 @@ pub(super) struct ServerArgs {
     /// How far behind a client may fall in its room, and what all rooms may keep together
     #[arg(long, value_name = "SIZE,SIZE", default_value = "8MiB,256MiB", value_parser = lag)]
     lag: (usize, usize),
+    /// Where the server keeps whatever it keeps; turns history on [default: the first folder of `STATE_DIRECTORY`, which systemd
+    /// sets; else nothing is kept]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// No history on disk, although there is a folder for data
+    #[arg(long, conflicts_with_all = ["keep", "keep_total"])]
+    no_history: bool,
+    /// What history keeps of a room: any of a count, an age (s, min, h, d) and a size, or `all`; what isn't named sets no bound
+    /// [default: 1GiB, of any count and age]
+    #[arg(long, value_name = "Nmsg,AGE,SIZE", value_parser = parse::<Keep>)]
+    keep: Option<Keep>,
+    /// The same for all rooms together [default: 10GiB]
+    #[arg(long, value_name = "Nmsg,AGE,SIZE", value_parser = parse::<Keep>)]
+    keep_total: Option<Keep>,
+    /// Messages of the room that a client in text gets with its welcome, up to 100; 0: none [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=GREET_MAX as i64))]
+    greet: Option<u16>,
     /// What becomes of a raw client that falls further behind: closed, or it goes on without what it missed
     #[arg(long, value_name = "close|skip", default_value = "close", value_parser = ["close", "skip"])]
     raw_gap: String,
@@ -118,6 +143,11 @@ fn message_size(text: &str) -> Result<usize, String> {
             MESSAGE_BYTES_DEFAULT >> 10
         )),
     }
+}
+
+/// So many bytes, of any count and age.
+fn bytes(bytes: u64) -> Keep {
+    Keep { bytes: Some(bytes), ..Keep::default() }
 }
 
 /// `1000msg,1MiB`: either part may be left out.
@@ -163,8 +193,30 @@ fn bounded(bytes: usize) -> Result<usize, String> {
     }
 }
 
+/// Where data is kept: as typed, else where systemd says, which may name several folders.
+fn data(typed: Option<&Path>, state_directory: Option<&OsStr>) -> Option<PathBuf> {
+    let of_systemd = || std::env::split_paths(state_directory?).next();
+    typed.map(Path::to_owned).or_else(of_systemd).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// History needs a place. Said here, since the place may be the environment's: clap looks at what is typed alone.
+fn check_keep(args: &ServerArgs, data: Option<&Path>) -> Result<(), ClapError> {
+    if data.is_some() || args.keep.is_none() && args.keep_total.is_none() {
+        return Ok(());
+    }
+    let why = "--keep and --keep-total say how much history keeps on disk, and there is none: \
+               --data DIR says where\n";
+    Err(ClapError::raw(Clap::MissingRequiredArgument, why).with_cmd(&Command::new("server")))
+}
+
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &ServerArgs) -> Exit {
+    let data = data(args.data.as_deref(), std::env::var_os("STATE_DIRECTORY").as_deref());
+    if let Err(error) = check_keep(args, data.as_deref()) {
+        // Standard error is gone: nobody is left to be told.
+        drop(error.print());
+        return Exit::Usage;
+    }
     log(args.verbose);
     let config = Config {
         hosts: args.host.clone(),
@@ -186,6 +238,11 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
         retain_bytes: args.retain.1,
         lag_room_bytes: args.lag.0,
         lag_total_bytes: args.lag.1,
+        history: data.is_some() && !args.no_history,
+        data,
+        keep: args.keep.unwrap_or(bytes(HISTORY_ROOM_BYTES_DEFAULT)),
+        keep_total: args.keep_total.unwrap_or(bytes(HISTORY_TOTAL_BYTES_DEFAULT)),
+        greet: args.greet.map_or(GREET_DEFAULT, usize::from),
         raw_gap_skip: args.raw_gap == "skip",
         notices: !args.no_notices,
         quiet: args.quiet,
@@ -232,7 +289,38 @@ fn sentence(error: &StartError, lang: Lang) -> String {
             )
         }
         StartError::Socket { path, source } => socket_sentence(path, source, lang),
+        StartError::Data { path, source } => data_sentence(path, source, lang),
         other => other.to_string(),
+    }
+}
+
+/// Why nothing can be kept in the folder `path`, and the way out.
+fn data_sentence(path: &Path, error: &OpenError, lang: Lang) -> String {
+    let at =
+        |path: &Path, id: &'static str| say(lang, id, &[("path", shown(path).as_str().into())]);
+    let file = path.join("history.db");
+    match error {
+        OpenError::NoParent => at(path, "cli-data-parent"),
+        OpenError::NotAFolder => at(path, "cli-data-not-folder"),
+        OpenError::Link(link) => at(link, "cli-data-link"),
+        OpenError::Owner(_) => at(path, "cli-data-owner"),
+        OpenError::Denied => at(path, "cli-data-denied"),
+        OpenError::Foreign => at(&file, "cli-data-foreign"),
+        OpenError::Newer(_) => at(&file, "cli-data-newer"),
+        OpenError::Used { pid } => {
+            let pid = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            let path = shown(path);
+            say(
+                lang,
+                "cli-data-used",
+                &[("path", path.as_str().into()), ("pid", pid.as_str().into())],
+            )
+        }
+        other => {
+            let (path, error) = (shown(path), other.to_string());
+            let args = [("path", path.as_str().into()), ("error", error.as_str().into())];
+            say(lang, "cli-data-other", &args)
+        }
     }
 }
 
@@ -272,7 +360,81 @@ fn log(verbose: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::{lag, retain};
+    use std::ffi::OsString;
+
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        server: ServerArgs,
+    }
+
+    fn typed(line: &[&str]) -> Result<ServerArgs, ClapError> {
+        Line::try_parse_from([&["server"], line].concat()).map(|line| line.server)
+    }
+
+    #[test]
+    fn data_is_kept_where_it_is_typed_or_where_systemd_says() {
+        for (typed, state_directory, wanted) in [
+            (None, None, None),
+            (Some("d"), None, Some("d")),
+            (Some("d"), Some("/var/lib/trappe"), Some("d")),
+            (None, Some("/var/lib/trappe"), Some("/var/lib/trappe")),
+            (None, Some("/var/lib/a:/var/lib/b"), Some("/var/lib/a")),
+            (None, Some(""), None),
+        ] {
+            let state_directory = state_directory.map(OsString::from);
+            let found = data(typed.map(Path::new), state_directory.as_deref());
+            assert_eq!(found.as_deref(), wanted.map(Path::new));
+        }
+    }
+
+    #[test]
+    fn what_history_keeps_needs_a_place() {
+        for line in [&["--keep", "30d"][..], &["--keep-total", "10GiB"]] {
+            let args = typed(line).expect("it is typed correctly");
+            let error = check_keep(&args, None).expect_err("there is no history");
+            assert!(error.to_string().contains("--data DIR"), "{error}");
+            assert!(check_keep(&args, Some(Path::new("d"))).is_ok());
+        }
+        assert!(check_keep(&typed(&[]).expect("nothing is typed"), None).is_ok());
+    }
+
+    #[test]
+    fn options_of_history_that_mean_nothing_are_refused() {
+        for line in [
+            &["--data"][..],
+            &["--data="],
+            &["--data", "d", "--no-history", "--keep", "30d"],
+            &["--data", "d", "--keep", "30m"],
+            &["--data", "d", "--keep", "0msg"],
+            &["--data", "d", "--keep", "30d,2h"],
+            &["--data", "d", "--keep-total", "10"],
+            &["--greet", "101"],
+            &["--greet=-1"],
+        ] {
+            assert!(typed(line).is_err(), "{line:?}");
+        }
+        let keep = typed(&["--data", "d", "--keep", "100000msg,30d,1GiB"]).map(|args| args.keep);
+        assert_eq!(keep.expect("right").expect("given").to_string(), "100000msg,30d,1GiB");
+    }
+
+    #[test]
+    fn help_names_the_defaults_that_are() {
+        let help = Line::command().render_help().to_string();
+        // Wherever its lines are broken.
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for default in [
+            format!("[default: {},", bytes(HISTORY_ROOM_BYTES_DEFAULT)),
+            format!("[default: {}]", bytes(HISTORY_TOTAL_BYTES_DEFAULT)),
+            format!("up to {GREET_MAX}; 0: none [default: {GREET_DEFAULT}]"),
+        ] {
+            assert!(help.contains(&default), "{default}: {help}");
+        }
+    }
 
     #[test]
     fn what_is_kept_is_read_as_it_is_typed() {

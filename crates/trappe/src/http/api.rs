@@ -8,8 +8,11 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 use trappe_core::{
     command::Lang,
-    limits::{HTTP_HISTORY, HTTP_HISTORY_BYTES, HTTP_SLOWED, IDEMPOTENCY_KEY_BYTES},
-    message::{Author, Entry, Position},
+    limits::{
+        HTTP_HISTORY, HTTP_HISTORY_BYTES, HTTP_SLOWED, IDEMPOTENCY_KEY_BYTES, SEARCH_DEFAULT,
+        SEARCH_MAX,
+    },
+    message::{Author, Entry, Position, PostKey, Tag},
     name::Name,
     reply,
     room::page as history,
@@ -24,7 +27,7 @@ use super::{
     head::{Head, Length},
     metrics::{self, Form, Gauges},
     page,
-    posted::Known,
+    posted::{self, Known},
     query::Query,
     route::{Route, Unrouted},
 };
@@ -64,7 +67,7 @@ pub(super) async fn answer(
                 Ok(answer) | Err(answer) => answer,
             }
         }
-        Route::Messages(room) => messages(shared, head, lang, room),
+        Route::Messages(room) => messages(shared, head, lang, room).await,
         Route::Events(_) | Route::Live | Route::Tap => {
             Answer::new(200, "text/event-stream", Bytes::new())
         }
@@ -74,7 +77,8 @@ pub(super) async fn answer(
             let rooms = shared.hub.lock().rooms().count as u64;
             let accept: Vec<_> = head.list("accept").collect();
             let form = Form::asked(Some(&accept.join(",")));
-            let gauges = Gauges { rooms, kept_bytes: shared.kept_bytes() };
+            let history = shared.posts.history.as_ref().map(|history| history.counts());
+            let gauges = Gauges { rooms, kept_bytes: shared.kept_bytes(), history };
             Answer::new(200, form.content_type(), metrics::page(form, &shared.metrics, gauges))
         }
         Route::Healthy | Route::Ready => {
@@ -161,7 +165,9 @@ async fn post(
         let waker = || cx.waker().clone();
         if conn.is_ending() {
             Poll::Ready(false)
-        } else if room.tail.must_wait(sender_of(conn), NO_WORKER, waker) {
+        } else if shared.posts.history.as_ref().is_some_and(|history| history.must_wait(waker))
+            || room.tail.must_wait(sender_of(conn), NO_WORKER, waker)
+        {
             Poll::Pending
         } else {
             Poll::Ready(true)
@@ -172,24 +178,31 @@ async fn post(
     }
     let now = shared.now();
     let position = match key {
-        None => speak(shared, conn, now, &room, author, &body).map_err(taken(lang))?,
+        None => speak(shared, conn, now, &room, author, None, &body).map_err(taken(lang))?,
         Some(key) => {
-            let said = [author.to_string().into_bytes(), body.to_vec()];
+            let who = author.to_string();
+            let said = posted::said([room.name().as_str().as_bytes(), who.as_bytes(), &body]);
             // Held until the key is noted: the same request may come again at this very moment.
             let mut posted = shared.http.posted.lock();
-            match posted.look(now, key, room.id, &said) {
+            match posted.look(now, key, &said) {
                 Known::Said(position) => position,
                 Known::Other => return Err(error(422, "idempotency-mismatch")),
                 Known::Full => return Err(error(503, "idempotency-full").with("retry-after", "5")),
                 Known::No => {
-                    let position =
-                        speak(shared, conn, now, &room, author, &body).map_err(taken(lang))?;
-                    posted.note(now, key, room.id, &said, position);
+                    let tag = Tag::Key(Arc::new(PostKey { key: key.into(), digest: said }));
+                    let position = speak(shared, conn, now, &room, author, Some(tag), &body)
+                        .map_err(taken(lang))?;
+                    posted.note(now, key, said, position);
                     position
                 }
             }
         }
     };
+    if let (Some(history), Some(kept)) = (&shared.posts.history, &room.kept)
+        && !history.is_stored(kept, position).await
+    {
+        return Err(Answer::refusal(507, "not-stored", &reply::not_stored(lang, position)));
+    }
     let Position { seq, epoch } = position;
     Ok(Answer::json(201, format!("{{\"seq\":{seq},\"epoch\":\"{epoch}\"}}").into_bytes()))
 }
@@ -209,6 +222,7 @@ fn speak(
     now: Duration,
     room: &Arc<Room>,
     author: Author,
+    tag: Option<Tag>,
     body: &[u8],
 ) -> Result<Position, Name> {
     // Held until it is said: nobody takes the name in between. Nobody can be called `http`.
@@ -219,7 +233,7 @@ fn speak(
     {
         return Err(name);
     }
-    let appended = shared.append(conn.worker, room, now, Entry::speech(author, None, body));
+    let appended = shared.append(conn.worker, room, now, Entry::speech(author, tag, body));
     drop(hub);
     shared.metrics.worker(conn.worker).messages(1);
     Ok(room.life.position(appended.seq))
@@ -268,20 +282,40 @@ async fn read(mut body: Body<'_>, most: usize) -> Result<Bytes, &'static str> {
     Ok(whole.into())
 }
 
-/// What was said in a room, a page of it.
-fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
+/// Objects of JSON, one a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// What was said in a room, a page of it; or where words were said.
+async fn messages(shared: &Arc<Shared>, head: &Head, lang: Lang, name: &Name) -> Answer {
     let query = match Query::parse(head.target.query.as_deref().unwrap_or_default()) {
         Ok(query) => query,
         Err(bad) => return Answer::refusal(400, bad.code(), &bad.sentence(lang)),
     };
-    let Some((_, name, room)) = shared.hub.lock().room_named(name.as_str()) else {
+    let Some((name, room)) = known_room(shared, name) else {
         let text = say(lang, "no-such-room", &[("room", name.as_str().into())]);
         return Answer::refusal(404, "no-such-room", &text);
     };
+    if let Some(words) = query.words {
+        let (Some(history), Some(_)) = (&shared.posts.history, &room.kept) else {
+            return Answer::refusal(404, "no-search", &say(lang, "no-search", &[]));
+        };
+        let count = query.limit.unwrap_or(SEARCH_DEFAULT).min(SEARCH_MAX);
+        let searched = history.find(&room, words.into(), count).await;
+        let lines = searched.found.map(|batch| history::found(&batch)).unwrap_or_default();
+        return Answer::new(200, NDJSON, lines);
+    }
     let limit = query.limit.unwrap_or(HTTP_HISTORY).min(HTTP_HISTORY);
     let view = room.read(&shared.posts);
-    let page = history::page(&view, query.after, limit, HTTP_HISTORY_BYTES);
-    let answer = Answer::new(200, "application/x-ndjson", page.lines);
+    let begins = history::begins(&view, query.after);
+    let stored = match &shared.posts.history {
+        Some(history) if begins.stored != 0 => {
+            let to = view.seq_from(begins.from);
+            history.page(&room, begins.stored, to, limit).await
+        }
+        _ => Vec::new(),
+    };
+    let page = history::page(&view, query.after, (limit, HTTP_HISTORY_BYTES), &stored);
+    let answer = Answer::new(200, NDJSON, page.lines);
     match page.next {
         None => answer,
         Some(next) => {
@@ -293,6 +327,19 @@ fn messages(shared: &Shared, head: &Head, lang: Lang, name: &Name) -> Answer {
             answer.with("link", link)
         }
     }
+}
+
+/// The room of that name: one that is open, or that is on disk.
+fn known_room(shared: &Shared, name: &Name) -> Option<(Name, Arc<Room>)> {
+    let mut hub = shared.hub.lock();
+    if let Some((_, name, room)) = hub.room_named(name.as_str()) {
+        return Some((name, room));
+    }
+    if !shared.posts.history.as_ref()?.knows(name) {
+        return None;
+    }
+    let opened = hub.open(shared.now(), name, |id| shared.make_room(id, name.clone()));
+    opened.ok().map(|(_, room)| (room.name().clone(), room))
 }
 
 /// Whether it is a browser that asks, for something to show.

@@ -32,6 +32,18 @@ pub(crate) struct Gauges {
     pub(crate) rooms: u64,
     /// Bytes that all rooms keep.
     pub(crate) kept_bytes: u64,
+    /// What the history has done; none where nothing is kept on disk.
+    pub(crate) history: Option<HistoryCounts>,
+}
+
+/// What the history has done since the server began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryCounts {
+    pub(crate) stored: u64,
+    pub(crate) lost: u64,
+    pub(crate) commits: u64,
+    pub(crate) waiting_bytes: u64,
+    pub(crate) failing: bool,
 }
 
 /// How the page is written.
@@ -154,6 +166,7 @@ impl Collector for Reading {
         self.members(&mut writer)?;
         self.messages(&mut writer)?;
         self.connections(&mut writer)?;
+        self.history(&mut writer)?;
         self.process(&mut writer)
     }
 }
@@ -228,6 +241,21 @@ impl Reading {
         to.counters("trappe_http_requests", help, "code", requests)?;
         let help = "Panics, each of which cost one connection.";
         to.counter("trappe_panics", None, help, counted.panics)
+    }
+
+    /// Absent where nothing is kept on disk.
+    fn history(&self, to: &mut Writer) -> Result<(), Error> {
+        let Some(history) = &self.gauges.history else { return Ok(()) };
+        let help = "Messages that were written to disk.";
+        to.counter("trappe_history_messages", None, help, history.stored)?;
+        let help = "Messages that were delivered, and that the disk didn't take.";
+        to.counter("trappe_history_lost_messages", None, help, history.lost)?;
+        let help = "Transactions, each of one fsync.";
+        to.counter("trappe_history_commits", None, help, history.commits)?;
+        let help = "What waits for the disk.";
+        to.gauge("trappe_history_waiting", Some(Unit::Bytes), help, history.waiting_bytes)?;
+        let help = "1 while the disk refuses to be written to.";
+        to.gauge("trappe_history_failing", None, help, u64::from(history.failing))
     }
 
     /// The names that all Prometheus libraries give to what a process takes.

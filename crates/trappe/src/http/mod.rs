@@ -32,10 +32,12 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use tokio::{net::tcp::OwnedReadHalf, time::timeout};
 use trappe_core::{
     limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST},
+    message::Position,
     room::item::Item,
 };
 
 pub(crate) use self::guard::Guard;
+pub(crate) use self::metrics::HistoryCounts;
 use self::{
     head::{Head, Length, Look},
     io::Io,
@@ -67,6 +69,11 @@ pub(crate) struct Http {
 impl Http {
     pub(crate) fn new(guard: Guard, echo: bool) -> Http {
         Http { guard, echo, ..Http::default() }
+    }
+
+    /// What was posted in an earlier life of the server.
+    pub(crate) fn remember(&self, key: &str, said: [u8; 32], position: Position) {
+        self.posted.lock().note(std::time::Duration::ZERO, key, said, position);
     }
 }
 

@@ -2,21 +2,22 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{DefaultHasher, Hasher},
     time::Duration,
 };
 
+use sha2::{Digest, Sha256};
 use trappe_core::{
     limits::{IDEMPOTENCY_KEPT, IDEMPOTENCY_KEYS},
     message::Position,
 };
 
+/// A short form of what was said, where, and by whom.
+pub(super) type Said = [u8; 32];
+
 /// What is remembered of one post.
 #[derive(Debug)]
 struct Post {
-    room: u32,
-    /// A short form of who said what: to tell a mistake, not an attack.
-    digest: u64,
+    said: Said,
     position: Position,
 }
 
@@ -43,34 +44,19 @@ pub(super) struct Posted {
 
 impl Posted {
     /// What is known of a post.
-    pub(super) fn look(
-        &mut self,
-        now: Duration,
-        key: &str,
-        room: u32,
-        said: &[Vec<u8>; 2],
-    ) -> Known {
+    pub(super) fn look(&mut self, now: Duration, key: &str, said: &Said) -> Known {
         self.forget(now);
         match self.by_key.get(key) {
             None if self.ages.len() >= IDEMPOTENCY_KEYS => Known::Full,
             None => Known::No,
-            Some(post) if post.room == room && post.digest == digest(said) => {
-                Known::Said(post.position)
-            }
+            Some(post) if post.said == *said => Known::Said(post.position),
             Some(_) => Known::Other,
         }
     }
 
     /// It is said now.
-    pub(super) fn note(
-        &mut self,
-        now: Duration,
-        key: &str,
-        room: u32,
-        said: &[Vec<u8>; 2],
-        position: Position,
-    ) {
-        let post = Post { room, digest: digest(said), position };
+    pub(super) fn note(&mut self, now: Duration, key: &str, said: Said, position: Position) {
+        let post = Post { said, position };
         self.by_key.insert(key.to_owned(), post);
         self.ages.push_back((now, key.to_owned()));
     }
@@ -85,13 +71,14 @@ impl Posted {
     }
 }
 
-fn digest(said: &[Vec<u8>; 2]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for part in said {
-        hasher.write_usize(part.len());
-        hasher.write(part);
+/// What tells one post from another. Each part has its length before it, so that none can pass for two.
+pub(super) fn said(parts: [&[u8]; 3]) -> Said {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
-    hasher.finish()
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -102,8 +89,8 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(10);
 
-    fn said(who: &str, what: &str) -> [Vec<u8>; 2] {
-        [who.into(), what.into()]
+    fn in_lobby(who: &str, what: &str) -> Said {
+        said([b"lobby", who.as_bytes(), what.as_bytes()])
     }
 
     fn position(seq: u64) -> Position {
@@ -113,27 +100,27 @@ mod tests {
     #[test]
     fn a_key_holds_for_two_minutes_for_the_same_room_and_the_same_words() {
         let mut posted = Posted::default();
-        let bonjour = said("http", "bonjour");
-        assert_eq!(posted.look(NOW, "k", 0, &bonjour), Known::No);
-        posted.note(NOW, "k", 0, &bonjour, position(7));
-        assert_eq!(posted.look(NOW, "k", 0, &bonjour), Known::Said(position(7)));
-        assert_eq!(posted.look(NOW, "k", 1, &bonjour), Known::Other);
-        assert_eq!(posted.look(NOW, "k", 0, &said("http", "bonsoir")), Known::Other);
-        assert_eq!(posted.look(NOW, "k", 0, &said("httpb", "onjour")), Known::Other);
-        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "k", 1, &bonjour), Known::No);
+        let bonjour = in_lobby("http", "bonjour");
+        assert_eq!(posted.look(NOW, "k", &bonjour), Known::No);
+        posted.note(NOW, "k", bonjour, position(7));
+        assert_eq!(posted.look(NOW, "k", &bonjour), Known::Said(position(7)));
+        assert_eq!(posted.look(NOW, "k", &said([b"salon", b"http", b"bonjour"])), Known::Other);
+        assert_eq!(posted.look(NOW, "k", &in_lobby("http", "bonsoir")), Known::Other);
+        assert_eq!(posted.look(NOW, "k", &in_lobby("httpb", "onjour")), Known::Other);
+        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "k", &bonjour), Known::No);
     }
 
     #[test]
     fn no_key_is_forgotten_early_and_none_is_taken_that_could_not_be_remembered() {
         let mut posted = Posted::default();
-        let bonjour = said("http", "bonjour");
+        let bonjour = in_lobby("http", "bonjour");
         for n in 0..IDEMPOTENCY_KEYS {
             let key = n.to_string();
-            assert_eq!(posted.look(NOW, &key, 0, &bonjour), Known::No);
-            posted.note(NOW, &key, 0, &bonjour, position(1));
+            assert_eq!(posted.look(NOW, &key, &bonjour), Known::No);
+            posted.note(NOW, &key, bonjour, position(1));
         }
-        assert_eq!(posted.look(NOW, "more", 0, &bonjour), Known::Full);
-        assert_eq!(posted.look(NOW, "0", 0, &bonjour), Known::Said(position(1)));
-        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "more", 0, &bonjour), Known::No);
+        assert_eq!(posted.look(NOW, "more", &bonjour), Known::Full);
+        assert_eq!(posted.look(NOW, "0", &bonjour), Known::Said(position(1)));
+        assert_eq!(posted.look(NOW + IDEMPOTENCY_KEPT, "more", &bonjour), Known::No);
     }
 }

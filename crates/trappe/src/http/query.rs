@@ -1,4 +1,4 @@
-//! What follows the question mark: `?room=R&after=POS&limit=N`, and percent-decoding for it and for paths.
+//! What follows the question mark: `?room=R&after=POS&limit=N&q=WORDS`, and percent-decoding for it and for paths.
 //!
 //! Strict where the web is lenient: what isn't well encoded is refused, not passed on as it is, so that nobody's request
 //! means something else than what they wrote.
@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use trappe_core::{
     command::{At, Lang, ValueError},
+    limits::SEARCH_CHARS,
     name::{Name, NameError},
     reply,
     words::say,
@@ -24,6 +25,8 @@ pub(crate) struct Query {
     pub(crate) after: Option<At>,
     /// `limit`: at least 1; how much of it is given is the route's affair.
     pub(crate) limit: Option<usize>,
+    /// `q`: words to search for, as given; they aren't blank, and have at most [`SEARCH_CHARS`] characters.
+    pub(crate) words: Option<String>,
 }
 
 /// Why a query is refused; always a 400.
@@ -39,6 +42,8 @@ pub(crate) enum BadQuery {
     After(ValueError),
     /// `limit` is no number from 1 on.
     Limit,
+    /// `q` is blank, or too long.
+    Words,
 }
 
 impl BadQuery {
@@ -50,6 +55,7 @@ impl BadQuery {
             Self::Room(why) => reply::bad_name(lang, why),
             Self::After(why) => say(lang, "bad-position", &[("given", why.given.as_ref().into())]),
             Self::Limit => say(lang, "http-bad-limit", &[]),
+            Self::Words => say(lang, "http-bad-words", &[("limit", SEARCH_CHARS.into())]),
         }
     }
 
@@ -61,6 +67,7 @@ impl BadQuery {
             Self::Room(why) => why.code(),
             Self::After(_) => "bad-position",
             Self::Limit => "bad-limit",
+            Self::Words => "bad-words",
         }
     }
 }
@@ -86,6 +93,7 @@ impl Query {
                     once(&mut query.after, "after", after)?;
                 }
                 "limit" => once(&mut query.limit, "limit", parse_limit(&value()?)?)?,
+                "q" => once(&mut query.words, "q", parse_words(&value()?)?)?,
                 _ => {}
             }
         }
@@ -104,6 +112,11 @@ fn parse_limit(text: &str) -> Result<usize, BadQuery> {
     // `parse` alone would take a sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&limit| digits && limit > 0).ok_or(BadQuery::Limit)
+}
+
+fn parse_words(text: &str) -> Result<String, BadQuery> {
+    let is_short = text.chars().nth(SEARCH_CHARS).is_none();
+    if is_short && !text.trim().is_empty() { Ok(text.to_owned()) } else { Err(BadQuery::Words) }
 }
 
 /// Decodes what a form encodes (application/x-www-form-urlencoded): a plus is a space.
@@ -159,8 +172,16 @@ mod tests {
                     member: None,
                     after: Some(at("abcdefghij@0")),
                     limit: Some(7),
+                    words: None,
                 },
             ),
+            (
+                "q=rendez-vous+%C3%A9t%C3%A9&limit=5",
+                Query {
+                    words: Some("rendez-vous été".into()), limit: Some(5), ..Query::default()
+                },
+            ),
+            ("q=%22a%26b%22", Query { words: Some("\"a&b\"".into()), ..Query::default() }),
             ("token=%zz&x&=&Room=b&room=a", Query { room: Some(name("a")), ..Query::default() }),
         ];
         for (raw, query) in table {
@@ -170,6 +191,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_in_a_query_is_told_by_its_code() {
+        let most = format!("q={}", "%c3%a9".repeat(SEARCH_CHARS));
+        assert!(Query::parse(&most).is_ok(), "characters are counted, not bytes");
+        let too_long = format!("{most}a");
         let table = [
             ("room=a&room=a", "duplicate-parameter"),
             ("after=1&limit=1&after=2", "duplicate-parameter"),
@@ -195,6 +219,12 @@ mod tests {
             ("limit=%2B1", "bad-limit"),
             ("limit=1e3", "bad-limit"),
             ("limit=99999999999999999999999", "bad-limit"),
+            ("q", "bad-words"),
+            ("q=", "bad-words"),
+            ("q=+%20%0A", "bad-words"),
+            (&too_long, "bad-words"),
+            ("q=a&q=a", "duplicate-parameter"),
+            ("q=%e9", "bad-query"),
         ];
         for (raw, code) in table {
             assert_eq!(Query::parse(raw).map_err(|why| why.code()), Err(code), "{raw:?}");

@@ -65,10 +65,21 @@ pub(super) fn ask(
                 voice.queue(shared, conn, Item::History { room: room.id, count, id });
             }
         }
+        Request::Search { words, count } => {
+            if let Some(room) = voice.room(room) {
+                let to = voice.session.to();
+                match &shared.posts.history {
+                    Some(history) if room.kept.is_some() => {
+                        history.search(conn, &room, to, words, count);
+                    }
+                    _ => to.no_search(&mut voice.out),
+                }
+            }
+        }
         Request::Resume(at) => {
             if let Some(room) = voice.room(room) {
                 let id = voice.session.to().id;
-                voice.queue(shared, conn, Item::Resume { room: room.id, at, id });
+                voice.queue(shared, conn, moves::resume(shared, &room, at, id));
             }
         }
         Request::Set { key, version, value } => {
@@ -133,6 +144,11 @@ fn nick(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, nam
             }
             let before = voice.session.author.clone();
             voice.session.author.name = Some(name.clone());
+            if let (Some(history), Some(identity)) = (&shared.posts.history, &voice.identity)
+                && let Some(sid) = identity.kept()
+            {
+                history.keep_session(sid, identity, Some(name.clone()));
+            }
             voice.session.to().you_are(&mut voice.out, &before, name);
             shared.attend(conn, true);
         }
@@ -286,6 +302,6 @@ fn why(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, now: Duration, name
 pub(super) fn seat(shared: &Shared, conn: &Arc<Conn>, voice: &mut Voice, room: &Arc<Room>) {
     let at = room.enter(&shared.posts, conn, conn.number());
     voice.queue(shared, conn, Item::Act(Act::Enter(Arc::clone(room), at)));
-    voice.sit(Arc::clone(room));
+    voice.sit(Arc::clone(room), at.1);
     shared.attend(conn, false);
 }

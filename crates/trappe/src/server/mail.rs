@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use trappe_core::{
     encode::Look,
-    room::{batch::Batch, item::Item},
+    room::{batch::Batch, item::Item, past::Past},
 };
 
 use super::{census::Counted, conn::Conn, room::Room};
@@ -44,6 +44,8 @@ pub(crate) enum Mail {
     Enter(Arc<Conn>, Arc<Room>, (u64, u64)),
     /// The state of a room with followers on this worker has changed, for the first time since it was last looked at.
     Changed(Arc<Room>),
+    /// What the history has of what a member asked for.
+    Past(Arc<Conn>, Box<Past>),
     /// Something for a member's private queue; its cost is claimed or reserved there.
     Private(Arc<Conn>, Item<Act>),
     /// A refusal to a connection that is no member, written only if nothing was written to it before; then the end.

@@ -60,11 +60,14 @@ pub(crate) enum Missed {
     Forgotten,
     /// They were longer than a datagram.
     Mtu,
+    /// The disk didn't take them, or gave them back damaged.
+    Disk,
 }
 
 impl Missed {
     /// All of them, each at its own place.
-    pub(crate) const ALL: [Missed; 3] = [Missed::Slow, Missed::Forgotten, Missed::Mtu];
+    pub(crate) const ALL: [Missed; 4] =
+        [Missed::Slow, Missed::Forgotten, Missed::Mtu, Missed::Disk];
 
     /// Its name as a label, the `cause` of a gap (PROTOCOL §5).
     pub(crate) const fn as_str(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Missed {
             Missed::Slow => "slow",
             Missed::Forgotten => "forgotten",
             Missed::Mtu => "mtu",
+            Missed::Disk => "disk",
         }
     }
 }

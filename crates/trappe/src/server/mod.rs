@@ -13,10 +13,12 @@ mod datagrams;
 mod desk;
 mod ending;
 mod follow;
+pub(crate) mod history;
 mod keys;
 pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod moves;
+mod past;
 pub(crate) mod pool;
 mod pump;
 pub(crate) mod reader;
@@ -48,7 +50,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trappe_core::{
-    command::Epoch,
+    command::Lang,
     hub::{Hub, HubError},
     limits::{REFUSAL_NOTICE, REFUSED_ADDRESSES},
     message::{Author, Entry, Kind},
@@ -65,6 +67,7 @@ pub use self::start::{Config, StartError, Stopped, run};
 use self::{
     ahead::Browsers,
     conn::Conn,
+    history::{History, Kept, new_epoch},
     keys::Keys,
     mail::{Defaults, Mail},
     metrics::{Metrics, Refused},
@@ -79,6 +82,7 @@ pub use crate::net::{
     listen::Only,
     unix::SocketError,
 };
+pub use crate::store::OpenError;
 use crate::{
     http::Http,
     net::{
@@ -104,6 +108,8 @@ pub(crate) struct Shared {
     pub(crate) hub: sync::Mutex<Members>,
     lobby: Arc<Room>,
     pub(crate) posts: Posts,
+    /// Messages that a member in text gets with its welcome.
+    greeting: usize,
     pub(crate) pool: Arc<Pool>,
     pub(crate) defaults: Defaults,
     /// What is spoken on the listeners.
@@ -195,7 +201,13 @@ impl Shared {
             self.lag_room_bytes,
             self.posts.workers.len(),
             (&self.ledger, &self.states),
+            self.posts.history.as_deref(),
         )
+    }
+
+    /// The language of the server's own sentences.
+    pub(crate) fn lang(&self) -> Lang {
+        self.defaults.look.lang
     }
 
     /// A connection becomes a member of the lobby.
@@ -256,9 +268,19 @@ impl Shared {
         if left {
             self.unwatch(conn.number());
         }
+        self.end_sessions(hub);
         conn.set_left();
         self.keys.forget(conn);
         left
+    }
+
+    /// The history forgets the sessions that nobody can come back to.
+    fn end_sessions(&self, hub: &mut Members) {
+        for identity in hub.ended_sessions() {
+            if let (Some(history), Some(sid)) = (&self.posts.history, identity.kept()) {
+                history.end_session(sid);
+            }
+        }
     }
 
     /// What a peer that isn't on this machine is told; the console names its address once a minute.
@@ -385,6 +407,7 @@ impl Shared {
         let now = self.now();
         let mut hub = self.hub.lock();
         hub.sweep(now);
+        self.end_sessions(&mut hub);
         let identities: Vec<Arc<Identity>> = hub.session_states().cloned().collect();
         drop(hub);
         for identity in identities {
@@ -396,6 +419,14 @@ impl Shared {
     fn drained(&self) {
         if self.reading.fetch_sub(1, Relaxed) == 1 {
             self.all_read.notify_one();
+        }
+    }
+
+    /// Publishes whatever was said in any room.
+    fn publish_all(&self) {
+        let rooms: Vec<Arc<Room>> = self.hub.lock().room_handles().cloned().collect();
+        for room in rooms {
+            room.publish(&self.posts);
         }
     }
 
@@ -417,13 +448,27 @@ fn make_room(
     lag: u64,
     workers: usize,
     (all, states): (&Arc<AtomicUsize>, &Arc<AtomicUsize>),
+    history: Option<&History>,
 ) -> Arc<Room> {
-    // Without the system's randomness two lives of a room could not be told apart.
-    let epoch = Epoch::from_random(getrandom::u64().expect("the system gives random numbers"));
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
-    let life = Life::new(name, epoch, Arc::clone(all));
-    let state = State::new(Arc::clone(states));
-    Room::new(id, Arc::clone(&life), Tail::new(Log::new(life, retain, lag, workers)), state)
+    let (all, state) = (Arc::clone(all), State::new(Arc::clone(states)));
+    let Some(history) = history else {
+        let life = Life::new(name, new_epoch(), all);
+        let tail = Tail::new(Log::new(Arc::clone(&life), retain, lag, workers));
+        return Room::new(id, life, tail, state, None);
+    };
+    let Some(opening) = history.open_room(&name) else {
+        tracing::warn!(room = name.as_str(), "too many rooms are kept: this one has no history");
+        let life = Life::new(name, new_epoch(), all);
+        let tail = Tail::new(Log::new(Arc::clone(&life), retain, lag, workers));
+        return Room::new(id, life, tail, state, None);
+    };
+    let life = Life::with_past(name, opening.epoch, opening.oldest, all);
+    let log = Log::resumed(Arc::clone(&life), opening.numbers, retain, lag, workers);
+    let kept = Kept::new(opening.no, opening.numbers.next);
+    let room = Room::new(id, life, Tail::new(log), state, Some(kept));
+    history.opened(opening.no, &room);
+    room
 }
 
 /// A time since the hub began in microseconds: 584 000 years fit.

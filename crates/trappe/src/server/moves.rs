@@ -21,7 +21,7 @@ use super::{
     desk::seat,
     mail::{Act, Mail},
     room::Room,
-    voice::{Identity, Voice},
+    voice::{self, Identity, Voice},
 };
 
 /// `/join`: a member in text or raw goes to the room, one in JSON is in it too.
@@ -36,14 +36,14 @@ pub(super) fn join(
     let room = if voice.session.look().is_json() {
         add(shared, conn, voice, now, name).map(|joined| {
             tell_room(voice, &joined.room, joined.count);
-            joined.id
+            joined.room
         })
     } else {
         go(shared, conn, voice, now, name)
     };
     if let (Some(room), Some(at)) = (room, after) {
         let id = voice.session.to().id;
-        voice.queue(shared, conn, Item::Resume { room, at, id });
+        voice.queue(shared, conn, resume(shared, &room, at, id));
     }
 }
 
@@ -89,7 +89,7 @@ fn go(
     voice: &mut Voice,
     now: Duration,
     name: &Name,
-) -> Option<u32> {
+) -> Option<Arc<Room>> {
     let mut left = Vec::new();
     let went = shared.as_holder(conn, |hub| {
         left = voice.seats.iter().map(|seat| shared.announces(hub, seat.room.id)).collect();
@@ -104,7 +104,7 @@ fn go(
             return None;
         }
     };
-    let (id, room) = went.to;
+    let (_, room) = went.to;
     if went.is_new {
         let seats: Vec<Arc<Room>> = voice.rooms().cloned().collect();
         for (room, announced) in seats.iter().zip(left) {
@@ -113,7 +113,14 @@ fn go(
         sit_down(shared, conn, voice, now, &room, arrives);
     }
     tell_room(voice, &room, went.count);
-    Some(id)
+    Some(room)
+}
+
+/// Everything after a position, as it is asked for now.
+pub(super) fn resume(shared: &Shared, room: &Room, at: At, id: Option<u64>) -> Item<Act> {
+    // What is numbered already reaches the member's pump before its question: nothing that it has had comes again.
+    room.publish(&shared.posts);
+    Item::Resume { room: room.id, at, id }
 }
 
 /// Puts a member into one room more, without a word to it; an error is told.
@@ -205,7 +212,7 @@ pub(crate) fn enter(
         tell_room(voice, &joined.room, joined.count);
     }
     if let Some(at) = after {
-        voice.queue(shared, conn, Item::Resume { room: joined.id, at, id: None });
+        voice.queue(shared, conn, resume(shared, &joined.room, at, None));
     }
 }
 
@@ -226,25 +233,25 @@ fn introduce_from(
     conn: &Arc<Conn>,
     voice: &mut Voice,
     resumed: bool,
-    after: &[(u32, At)],
+    after: &[(Arc<Room>, At)],
 ) {
     let identity = voice.identity.get_or_insert_with(|| {
         let identity = Identity::new();
-        let (token, state) = (identity.token.clone(), Arc::clone(&identity));
+        let (token, state) = (voice::known_as(identity.digest()), Arc::clone(&identity));
         shared.hub.lock().begin_session(conn.number(), token, state);
         identity
     });
-    let token = identity.token.clone();
-    let stands = |room: &Arc<Room>| match after.iter().find(|(id, _)| *id == room.id) {
+    let identity = Arc::clone(identity);
+    let stands = |room: &Arc<Room>| match after.iter().find(|(other, _)| other.id == room.id) {
         None => room.position(),
-        Some((_, at)) => Position { epoch: at.epoch.unwrap_or(room.life.epoch), seq: at.seq },
+        Some((_, at)) => Position { epoch: at.epoch.unwrap_or(room.life.epoch()), seq: at.seq },
     };
     let rooms: Vec<(Name, Position)> =
         voice.rooms().map(|room| (room.name().clone(), stands(room))).collect();
     let rooms: Vec<(&str, Position)> = rooms.iter().map(|(n, p)| (n.as_str(), *p)).collect();
     let name = voice.author().to_string();
     voice.event(&Event::Hello {
-        session: &token,
+        session: identity.token(),
         sid: conn.number(),
         name: &name,
         resumed,
@@ -284,7 +291,7 @@ pub(super) fn hello(
     for (name, after) in &wanted {
         let was_there = |room: &Arc<Room>| old.iter().flatten().any(|other| other.id == room.id);
         if let Some(joined) = add_unless(shared, conn, voice, now, name, was_there) {
-            positions.extend(after.map(|at| (joined.id, at)));
+            positions.extend(after.map(|at| (joined.room, at)));
         }
     }
     // Where the earlier connection was and this one isn't, the member has left.
@@ -307,7 +314,7 @@ pub(super) fn hello(
     introduce_from(shared, conn, voice, old.is_some(), &positions);
     let id = voice.session.to().id;
     for (room, at) in positions {
-        voice.queue(shared, conn, Item::Resume { room, at, id });
+        voice.queue(shared, conn, resume(shared, &room, at, id));
     }
 }
 
@@ -320,11 +327,12 @@ fn take_over(
     now: Duration,
     session: &str,
 ) -> Option<Vec<Arc<Room>>> {
+    let known_as = voice::known_as(&voice::digest(session));
     let mut announced = Vec::new();
     let found = shared.as_holder(conn, |hub| {
         let rooms = voice.rooms().map(|room| (Arc::clone(room), shared.announces(hub, room.id)));
         announced = rooms.collect();
-        let taken = hub.take_over(now, session, conn.number(), Arc::clone(conn));
+        let taken = hub.take_over(now, &known_as, conn.number(), Arc::clone(conn));
         if let Some(old) = taken.as_ref().and_then(|taken| taken.old.as_ref()) {
             old.supersede();
         }
@@ -345,6 +353,7 @@ fn take_over(
     voice.session.author.name = taken.name;
     // Nobody is told of an arrival where nobody left.
     voice.session.set_greeted(taken.state.announced.load(Relaxed));
+    taken.state.shown(session);
     voice.identity = Some(taken.state);
     Some(taken.old_rooms.into_iter().map(|(_, room)| room).collect())
 }

@@ -76,6 +76,15 @@ impl Slot {
         }
     }
 
+    /// Writes of the half-written rest what its socket takes.
+    fn write_half(&mut self) -> io::Result<usize> {
+        let written = self.sink.write(self.listener.half());
+        if let Ok(n) = written {
+            self.listener.half_written(n);
+        }
+        written.map(|n| n - self.sink.header())
+    }
+
     /// Tells everyone who asks how far it is behind.
     pub(super) fn tell_behind(&self) {
         let behind = self.listener.cursors().filter(|c| c.behind).map(|c| (c.room(), c.at()));
@@ -113,11 +122,13 @@ pub(super) struct Pump {
 const HALF_BYTES: usize = 4096;
 
 /// What became of a visit to a member.
-enum Visit {
+pub(super) enum Visit {
     /// It is at the head.
     Settled,
     /// Its socket takes no more.
     Blocked,
+    /// It waits for the history.
+    Waiting,
     /// It has had its share of this turn.
     More,
     /// It is gone from its room.
@@ -237,8 +248,8 @@ impl Pump {
         for cursor in slot.listener.cursors_mut() {
             let Some(shard) = self.shards.0.get_mut(&cursor.room()) else { continue };
             let weight = match cursor.at() {
-                // Nobody waits for who has no backlog.
-                _ if is_datagram => shard.view.weight(),
+                // Nobody waits for who has no backlog, or is given what it misses from disk.
+                _ if is_datagram || cursor.is_past(&shard.view) => shard.view.weight(),
                 at if at >= shard.view.end() => shard.view.weight(),
                 at => shard.view.weight_at(at),
             };
@@ -374,6 +385,10 @@ impl Pump {
                     self.urge(id);
                 }
             }
+            Visit::Waiting => {
+                self.settle(id, false);
+                self.count_half(id, 0);
+            }
             Visit::Left => {}
         }
     }
@@ -448,13 +463,9 @@ impl Pump {
             });
             let written = match next {
                 Next::Idle => return Visit::Settled,
-                Next::Half => {
-                    let written = slot.sink.write(slot.listener.half());
-                    if let Ok(n) = written {
-                        slot.listener.half_written(n);
-                    }
-                    written.map(|n| n - slot.sink.header())
-                }
+                Next::Wait => return Visit::Waiting,
+                Next::Ask(room, ask) => return self.ask(id, room, ask),
+                Next::Half => slot.write_half(),
                 Next::TooLong(i) => {
                     self.too_long(id, i);
                     continue;

@@ -465,7 +465,7 @@ impl Reader {
     /// Whether reading is to wait: the private queue is full, or everyone else in the room is behind.
     fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.state {
-            State::Talking(talk) => talk.must_wait(&self.conn, cx),
+            State::Talking(talk) => talk.must_wait(&self.shared, &self.conn, cx),
             _ => false,
         }
     }

@@ -21,15 +21,18 @@ use trappe_core::{
 use super::{
     conn::Conn,
     console::Console,
+    history::{History, Kept},
     mail::Mail,
     sync::{Mutex, Post, Publish, Tail},
 };
 
-/// The mailboxes of all pumps, and the console.
+/// The mailboxes of all pumps, the console, and the history.
 #[derive(Debug)]
 pub(crate) struct Posts {
     pub(crate) workers: Vec<Post<Mail>>,
     pub(crate) console: Option<Arc<Console>>,
+    /// What is kept on disk, where something is.
+    pub(crate) history: Option<Arc<History>>,
 }
 
 impl Posts {
@@ -54,6 +57,8 @@ pub(crate) struct Room {
     pub(crate) tail: Tail,
     /// The latest value of each key. A leaf lock: no other is taken while it is held.
     pub(crate) state: Mutex<State>,
+    /// What of it is on disk, where it is kept there.
+    pub(crate) kept: Option<Kept>,
     me: Weak<Room>,
 }
 
@@ -72,13 +77,23 @@ impl Publish for Publisher<'_> {
         if let Some(console) = &self.1.console {
             console.batch(batch);
         }
+        if let (Some(history), Some(_)) = (&self.1.history, &self.0.kept) {
+            let room = self.0.me.upgrade().expect("a room that is borrowed is alive");
+            history.keep(&room, batch);
+        }
     }
 }
 
 impl Room {
-    pub(crate) fn new(id: u32, life: Arc<Life>, tail: Tail, state: State) -> Arc<Room> {
+    pub(crate) fn new(
+        id: u32,
+        life: Arc<Life>,
+        tail: Tail,
+        state: State,
+        kept: Option<Kept>,
+    ) -> Arc<Room> {
         let state = Mutex::new(state);
-        Arc::new_cyclic(|me| Room { id, life, tail, state, me: me.clone() })
+        Arc::new_cyclic(|me| Room { id, life, tail, state, kept, me: me.clone() })
     }
 
     /// Sets a value of its state, and has it told to who follows.
@@ -128,6 +143,11 @@ impl Room {
         self.tail.seal(&Publisher(self, posts), None);
         let (kept, sealed) = self.tail.with(|log| (log.kept(), log.sealed()));
         View::new(Arc::clone(&self.life), kept, sealed)
+    }
+
+    /// Publishes what was appended, for nobody in particular.
+    pub(crate) fn publish(&self, posts: &Posts) {
+        self.tail.seal(&Publisher(self, posts), None);
     }
 
     /// Publishes what was appended.

@@ -217,7 +217,10 @@ impl Pump {
                     needed = needed.min(oldest);
                     continue;
                 }
-                if slot.listener.look().format == Format::Raw
+                let is_stored =
+                    shard.room.kept.is_some() && slot.listener.look().wire != Wire::Datagram;
+                if !is_stored
+                    && slot.listener.look().format == Format::Raw
                     && slot.listener.look().wire != Wire::Datagram
                     && !self.shared.defaults.raw_gap_skip
                     && at < floor
@@ -226,6 +229,10 @@ impl Pump {
                     continue;
                 }
                 let missed = slot.listener.cut(room, &shard.view, kept.max(floor));
+                if is_stored {
+                    // It is given from disk what the log no longer holds: nothing is missed.
+                    continue;
+                }
                 if slot.watched {
                     wire::gap(&self.shared, slot, room, &shard.view, at);
                 }

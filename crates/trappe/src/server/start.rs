@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -26,6 +26,7 @@ use trappe_core::{
     encode::{Look, Wire},
     framing::Framing,
     hub::Hub,
+    keep::Keep,
     limits::SHUTDOWN,
     name::Name,
     room::log::Retain,
@@ -37,6 +38,7 @@ use super::{
     Shared,
     ahead::Browsers,
     console::Console,
+    history::{self, Restored},
     keys::Keys,
     mail::{Defaults, Mail},
     make_room,
@@ -52,10 +54,14 @@ use crate::{
         listen::{self, Only},
         unix::SocketError,
     },
+    store::{self, OpenError},
 };
 
 /// How long the last read of all sockets may take when the server stops.
 const LAST_READ: Duration = Duration::from_millis(500);
+
+/// How long the last messages may take to reach the disk.
+const LAST_FSYNC: Duration = Duration::from_secs(1);
 
 /// How long a slow terminal may take for its last lines.
 const CONSOLE_LAST: Duration = Duration::from_millis(500);
@@ -109,6 +115,16 @@ pub struct Config {
     pub quiet: bool,
     /// The language of sentences.
     pub lang: Lang,
+    /// Where the server keeps whatever it keeps.
+    pub data: Option<PathBuf>,
+    /// What is said is kept there.
+    pub history: bool,
+    /// What the history keeps of a room …
+    pub keep: Keep,
+    /// … and of all rooms.
+    pub keep_total: Keep,
+    /// Messages of the room that a member in text gets with its welcome.
+    pub greet: usize,
 }
 
 /// Why a server can't start.
@@ -144,6 +160,14 @@ pub enum StartError {
         path: PathBuf,
         /// Why.
         source: SocketError,
+    },
+    /// What is kept can't be used.
+    #[error("can't keep anything in {}: {source}", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
     },
     /// Anything else that the system refused.
     #[error("{doing}: {source}")]
@@ -183,7 +207,11 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
         (Some(console), Some(thread))
     };
-    let shared = share(config, &bound, files, console.clone());
+    let restored = match &config.data {
+        Some(dir) if config.history => Some(restore(config, dir)?),
+        _ => None,
+    };
+    let shared = share(config, &bound, files, console.clone(), restored.as_ref());
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -196,7 +224,11 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?)
     };
     // It listens: whoever connects now waits in the backlog until the next lines are printed.
-    started(&first_lines(config, &bound));
+    started(&first_lines(config, &bound, restored.as_ref()));
+    let writer = restored
+        .map(|restored| restored.start(&shared))
+        .transpose()
+        .map_err(system("start the history"))?;
     // The first worker accepts for all: a connection that stays with it changes no thread at all.
     let mut listeners = Some(std::mem::take(&mut bound.listeners));
     // The last one reads datagrams: where there are several, it isn't the one that accepts.
@@ -228,7 +260,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         bound.files.clear();
         tokio::select! {
             () = stop() => Stopped::AtOnce,
-            () = drain(&shared, workers) => Stopped::Drained,
+            () = drain(&shared, workers, writer) => Stopped::Drained,
         }
     });
     // A worker that is still at it is not waited for: its bounds have passed, or it was told twice.
@@ -240,7 +272,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
 }
 
 /// Delivers what was accepted, says goodbye, ends everything.
-async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
+async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Option<JoinHandle<()>>) {
     let lang = shared.defaults.look.lang;
     if let Some(console) = &shared.posts.console {
         console.say(say(lang, "server-stopping", &[]));
@@ -248,6 +280,11 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
     shared.reading.store(workers.len(), Relaxed);
     shared.posts.to_all(|| Mail::LastRead);
     let _late = tokio::time::timeout(LAST_READ, shared.all_read.notified()).await;
+    if let Some(history) = &shared.posts.history {
+        // The last fsync, and what it acknowledges, come before the goodbye.
+        shared.publish_all();
+        let _late = tokio::time::timeout(LAST_FSYNC, history.flushed()).await;
+    }
     shared.say_goodbye();
     shared.posts.to_all(|| Mail::Close);
     // The workers have bounds of their own; joining them on another thread keeps a second signal heard.
@@ -258,9 +295,22 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>) {
         }
     });
     let _late = tokio::time::timeout(SHUTDOWN.saturating_sub(LAST_READ), joined).await;
+    if let (Some(history), Some(writer)) = (&shared.posts.history, writer) {
+        history.close(shared.hub.lock().next_member());
+        let closed = tokio::task::spawn_blocking(move || writer.join());
+        // What isn't closed by then is found by the next start, as after a crash.
+        let _late = tokio::time::timeout(LAST_FSYNC, closed).await;
+    }
 }
 
-fn first_lines(config: &Config, bound: &Bound) -> Vec<String> {
+/// Opens what is kept.
+fn restore(config: &Config, dir: &Path) -> Result<Restored, StartError> {
+    let keep = store::Keep { room: config.keep, total: config.keep_total };
+    history::open(dir, keep, config.workers, unix_us(SystemTime::now()))
+        .map_err(|source| StartError::Data { path: dir.to_path_buf(), source })
+}
+
+fn first_lines(config: &Config, bound: &Bound, restored: Option<&Restored>) -> Vec<String> {
     let lang = config.lang;
     let reachable = if config.open { "server-who-open" } else { "server-who-loopback" };
     let command = bound.try_this(config.only);
@@ -270,12 +320,16 @@ fn first_lines(config: &Config, bound: &Bound) -> Vec<String> {
         None => say(lang, "server-try", &[command]),
     };
     let place = if bound.sockets.is_empty() { "server-where" } else { "server-where-udp" };
-    vec![
+    let mut lines = vec![
         say(lang, "server-started", &[]),
         say(lang, place, &[("addresses", bound.describe().as_str().into())]),
         say(lang, reachable, &[]),
-        try_this,
-    ]
+    ];
+    if let (Some(restored), Some(dir)) = (restored, &config.data) {
+        lines.extend(restored.lines(lang, dir));
+    }
+    lines.push(try_this);
+    lines
 }
 
 /// A time of the wall clock in microseconds since 1970.
@@ -284,14 +338,40 @@ fn unix_us(time: SystemTime) -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn share(config: &Config, bound: &Bound, files: u64, console: Option<Arc<Console>>) -> Arc<Shared> {
+fn share(
+    config: &Config,
+    bound: &Bound,
+    files: u64,
+    console: Option<Arc<Console>>,
+    restored: Option<&Restored>,
+) -> Arc<Shared> {
     let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
     let ledger = Arc::new(AtomicUsize::new(0));
     let name = Name::parse("lobby").expect("the lobby's name is a name");
     let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
     let states = Arc::default();
     let counters = (&ledger, &states);
-    let lobby = make_room(0, name.clone(), retain, lag_room_bytes, config.workers, counters);
+    let history = restored.map(|restored| Arc::clone(&restored.history));
+    let lobby = make_room(
+        0,
+        name.clone(),
+        retain,
+        lag_room_bytes,
+        config.workers,
+        counters,
+        history.as_deref(),
+    );
+    let mut hub = Hub::new(name, Arc::clone(&lobby));
+    let http = Http::new(
+        Guard {
+            allow_hosts: config.allow_hosts.clone(),
+            allow_origins: config.allow_origins.clone(),
+        },
+        config.echo,
+    );
+    if let Some(restored) = restored {
+        restored.remember(&mut hub, &http);
+    }
     let look = Look {
         format: config.format,
         framing: config.framing,
@@ -303,20 +383,19 @@ fn share(config: &Config, bound: &Bound, files: u64, console: Option<Arc<Console
         started: Instant::now(),
         began_us: unix_us(SystemTime::now()),
         only: config.only,
-        http: Http::new(
-            Guard {
-                allow_hosts: config.allow_hosts.clone(),
-                allow_origins: config.allow_origins.clone(),
-            },
-            config.echo,
-        ),
+        http,
         metrics: Metrics::new(config.workers),
         browsers: Browsers::default(),
         watch: super::watch::Watch::default(),
         last_census: tokio::sync::Mutex::new(None),
-        hub: sync::Mutex::new(Hub::new(name, Arc::clone(&lobby))),
+        hub: sync::Mutex::new(hub),
         lobby,
-        posts: Posts { workers: (0..config.workers).map(|_| Post::default()).collect(), console },
+        posts: Posts {
+            workers: (0..config.workers).map(|_| Post::default()).collect(),
+            console,
+            history,
+        },
+        greeting: config.greet,
         pool: Arc::default(),
         defaults: Defaults {
             look,

@@ -73,7 +73,7 @@ impl Talk {
     pub(super) fn new(shared: &Shared, conn: &Arc<Conn>, suspect: Option<&[u8]>) -> Talk {
         let Defaults { look, message_bytes, .. } = shared.defaults;
         let session = Session::new(conn.number(), look, message_bytes);
-        let mut voice = Voice::new(session, [Arc::clone(shared.lobby())]);
+        let mut voice = Voice::new(session, [(Arc::clone(shared.lobby()), conn.entry.1)]);
         voice.suspect = suspect.is_some();
         let mut framer = Framer::new(look.framing, message_bytes);
         framer.hold_first_line(suspect.is_some_and(sniff::is_suspect));
@@ -353,8 +353,8 @@ impl Talk {
     }
 
     /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind, or its own replies are.
-    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
-        let held_back = self.voice.must_wait(conn, cx);
+    pub(super) fn must_wait(&mut self, shared: &Shared, conn: &Conn, cx: &Context<'_>) -> bool {
+        let held_back = self.voice.must_wait(shared, conn, cx);
         if let Input::WebSocket(socket) = &mut self.input {
             // That it doesn't read its own replies is its own affair.
             socket.unread = held_back;

@@ -255,7 +255,7 @@ impl Udp {
                 }
                 let again = request::again(body);
                 let said = again.as_deref().unwrap_or(datagram);
-                if !body.is_empty() && (conn.is_full() || talk.voice.is_pressed(conn)) {
+                if !body.is_empty() && (conn.is_full() || talk.voice.is_pressed(shared, conn)) {
                     shared.metrics.dropped(Dropped::Slowed, 1);
                     return Verdict::GoOn;
                 }
@@ -322,7 +322,8 @@ impl Udp {
         if body.len() > self.shared.defaults.message_bytes {
             return self.shared.metrics.dropped(Dropped::TooLong, 1);
         }
-        if lobby.tail.with(|log| log.pressed(0, NOBODYS_WORKER)) {
+        let disk_is_behind = self.shared.posts.history.as_ref().is_some_and(|it| it.is_pressed());
+        if disk_is_behind || lobby.tail.with(|log| log.pressed(0, NOBODYS_WORKER)) {
             return self.shared.metrics.dropped(Dropped::Slowed, 1);
         }
         let author = Author { number: 0, name: Some(Name::address(&address.to_string())) };

@@ -1,19 +1,21 @@
 //! A client apart from how its bytes become messages: what each message does, and what is said to it for that.
 
 use std::{
+    fmt::Write,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::Context,
     time::Duration,
 };
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use trappe_core::{
     event::Event,
     framing::Frame,
-    message::{Author, Entry, Kind, Position},
+    message::{Author, Entry, Kind, Position, Tag},
     name::Name,
     room::item::Item,
     sent::{Seen, Sent},
@@ -24,6 +26,7 @@ use super::{
     Shared,
     conn::Conn,
     desk,
+    history::Fate,
     mail::{Act, Mail},
     moves,
     room::Room,
@@ -45,12 +48,16 @@ pub(crate) enum Verdict {
 /// What makes a JSON member the same one after its connection was lost (PROTOCOL §5).
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// What it has to show: 128 random bits.
-    pub(crate) token: Box<str>,
+    /// What it has to show: 128 random bits. Of a session of an earlier life of the server it is only known once it is shown.
+    token: OnceLock<Box<str>>,
+    /// The token's SHA-256, which is all that goes to disk.
+    digest: [u8; 32],
     /// What it sent: the room and the position of each.
     sent: Mutex<Sent<(Name, Position)>>,
     /// Others were told that it came, and not that it left.
     pub(super) announced: AtomicBool,
+    /// The number of its member, once the history knows the session; 0 before.
+    kept: AtomicU64,
 }
 
 impl Identity {
@@ -58,26 +65,89 @@ impl Identity {
         let mut random = [0; 16];
         // Without the system's randomness anybody could guess whose session it is.
         getrandom::fill(&mut random).expect("the system gives random numbers");
-        let token = u128::from_be_bytes(random);
-        let token = format!("{token:032x}").into();
+        let token: Box<str> = format!("{:032x}", u128::from_be_bytes(random)).into();
+        let digest = digest(&token);
         Arc::new(Identity {
-            token,
+            token: token.into(),
+            digest,
             sent: Mutex::new(Sent::new()),
             announced: AtomicBool::new(false),
+            kept: AtomicU64::new(0),
         })
     }
-}
 
-impl Identity {
+    /// The session of member `number` in an earlier life of the server.
+    pub(super) fn restored(
+        number: u64,
+        digest: [u8; 32],
+        sent: Sent<(Name, Position)>,
+    ) -> Arc<Identity> {
+        Arc::new(Identity {
+            token: OnceLock::new(),
+            digest,
+            sent: Mutex::new(sent),
+            announced: AtomicBool::new(false),
+            kept: AtomicU64::new(number),
+        })
+    }
+
+    /// What it has to show: it has just come, or has just shown it.
+    pub(super) fn token(&self) -> &str {
+        self.token.get().map_or("", |token| token)
+    }
+
+    /// It has shown its token.
+    pub(super) fn shown(&self, token: &str) {
+        self.token.get_or_init(|| token.into());
+    }
+
+    /// The token's SHA-256.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The number of its member, if the history knows the session.
+    pub(super) fn kept(&self) -> Option<u64> {
+        Some(self.kept.load(Relaxed)).filter(|number| *number > 0)
+    }
+
+    /// The history knows of the session from now on, or doesn't after all.
+    pub(super) fn set_kept(&self, number: u64) {
+        self.kept.store(number, Relaxed);
+    }
+
+    /// The greatest number of its own messages that it may not use any more.
+    pub(super) fn floor(&self) -> Option<u64> {
+        self.sent.lock().floor()
+    }
+
     /// Forgets what was sent too long ago to come again.
     pub(super) fn expire(&self, now: Duration) {
         self.sent.lock().expire(now);
     }
 }
 
+/// Under what the hub knows a session: nobody learns a token from how long it takes to compare it.
+pub(super) fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The same as text.
+pub(super) fn known_as(digest: &[u8; 32]) -> Box<str> {
+    digest
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        })
+        .into()
+}
+
 /// A room that a member is in.
 pub(crate) struct Seat {
     pub(crate) room: Arc<Room>,
+    /// The first message that it hears by itself.
+    heard_from: u64,
     /// It has said something there since its reader last looked whether to wait.
     spoke: bool,
 }
@@ -101,7 +171,11 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    pub(crate) fn new(session: Session, rooms: impl IntoIterator<Item = Arc<Room>>) -> Voice {
+    /// Each room with the number of the first message that the member hears there.
+    pub(crate) fn new(
+        session: Session,
+        rooms: impl IntoIterator<Item = (Arc<Room>, u64)>,
+    ) -> Voice {
         let mut voice = Voice {
             session,
             seats: Vec::new(),
@@ -112,8 +186,8 @@ impl Voice {
             commands: 0,
             own: None,
         };
-        for room in rooms {
-            voice.sit(room);
+        for (room, heard_from) in rooms {
+            voice.sit(room, heard_from);
         }
         voice.session.rooms = voice.seats.len();
         voice
@@ -214,8 +288,8 @@ impl Voice {
     }
 
     /// The member is in a room from now on, as far as its own words are concerned.
-    pub(super) fn sit(&mut self, room: Arc<Room>) {
-        self.seats.push(Seat { room, spoke: false });
+    pub(super) fn sit(&mut self, room: Arc<Room>, heard_from: u64) {
+        self.seats.push(Seat { room, heard_from, spoke: false });
         self.session.rooms = self.seats.len();
     }
 
@@ -236,24 +310,63 @@ impl Voice {
     ) {
         let Some(room) = self.room(room) else { return shared.reject(conn) };
         let author = self.session.author.clone();
-        let entry = Entry::speech(author, id, body);
+        let entry = Entry::speech(author, id.map(Tag::Id), body);
         let (Some(id), Some(identity)) = (id, self.identity.clone()) else {
             let position = self.append(shared, conn, now, &room, entry);
-            return self.session.spoke(&mut self.out, room.name().as_str(), None, || position);
+            return self.acknowledge(shared, conn, &room, position, None);
         };
+        if let Some(history) = &shared.posts.history
+            && identity.kept().is_none()
+        {
+            identity.set_kept(conn.number());
+            let name = self.session.author.name.clone();
+            history.keep_session(conn.number(), &identity, name);
+        }
         // Held until the id is noted: the same id may come over another connection at this very moment.
         let mut sent = identity.sent.lock();
         match sent.look(id) {
             Seen::New => {
                 let position = self.append(shared, conn, now, &room, entry);
                 sent.note(now, id, (room.name().clone(), position));
-                self.session.spoke(&mut self.out, room.name().as_str(), Some(id), || position);
+                self.acknowledge(shared, conn, &room, position, Some(id));
             }
             Seen::Before((name, position)) => {
-                self.session.spoke(&mut self.out, name.as_str(), Some(id), || position);
+                let found = shared
+                    .posts
+                    .history
+                    .as_ref()
+                    .and_then(|_| self.rooms().find(|room| *room.name() == name).cloned());
+                match found {
+                    Some(room) => self.acknowledge(shared, conn, &room, position, Some(id)),
+                    None => self.session.spoke(&mut self.out, name.as_str(), Some(id), || position),
+                }
             }
             Seen::Stale => self.session.to().stale_id(&mut self.out),
         }
+    }
+
+    /// The member's message has its place in the order: it is told, if it wants to be; where history is on, once the message is
+    /// on disk.
+    fn acknowledge(
+        &mut self,
+        shared: &Shared,
+        conn: &Arc<Conn>,
+        room: &Arc<Room>,
+        position: Position,
+        id: Option<u64>,
+    ) {
+        let name = room.name().as_str();
+        if let (Some(history), Some(kept)) = (&shared.posts.history, &room.kept)
+            && self.session.acknowledges()
+        {
+            let to = self.session.to();
+            match history.acknowledge(kept, conn, to, position) {
+                None => return,
+                Some(Fate::Lost) => return to.not_stored(&mut self.out, name, position),
+                Some(_) => {}
+            }
+        }
+        self.session.spoke(&mut self.out, name, id, || position);
     }
 
     fn append(
@@ -319,8 +432,14 @@ impl Voice {
         if let Some(identity) = &self.identity {
             identity.announced.store(true, Relaxed);
         }
-        let room = &self.seats[0].room;
-        self.session.greet(|| (room.name().to_string(), room.position()), &mut self.out);
+        let room = Arc::clone(&self.seats[0].room);
+        let before = self.seats[0].heard_from;
+        let welcomed =
+            self.session.greet(|| (room.name().to_string(), room.position()), &mut self.out);
+        if welcomed && shared.greeting > 0 {
+            let count = shared.greeting;
+            self.queue(shared, conn, Item::Greeting { room: room.id, count, before });
+        }
     }
 
     /// The pump learns which records are the member's own.
@@ -389,15 +508,17 @@ impl Voice {
     }
 
     /// Whether everyone else is too far behind in a room where it would speak: who can't be made to wait isn't heard.
-    pub(super) fn is_pressed(&self, conn: &Conn) -> bool {
+    pub(super) fn is_pressed(&self, shared: &Shared, conn: &Conn) -> bool {
         let pressed =
             |seat: &Seat| seat.room.tail.with(|log| log.pressed(conn.number(), conn.worker));
-        self.seats.iter().any(pressed)
+        shared.posts.history.as_ref().is_some_and(|history| history.is_pressed())
+            || self.seats.iter().any(pressed)
     }
 
-    /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind.
-    pub(super) fn must_wait(&mut self, conn: &Conn, cx: &Context<'_>) -> bool {
-        let mut wait = false;
+    /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind, or the disk is.
+    pub(super) fn must_wait(&mut self, shared: &Shared, conn: &Conn, cx: &Context<'_>) -> bool {
+        let mut wait = self.seats.iter().any(|seat| seat.spoke)
+            && shared.posts.history.as_ref().is_some_and(|it| it.must_wait(|| cx.waker().clone()));
         for seat in self.seats.iter_mut().filter(|seat| seat.spoke) {
             let waker = || cx.waker().clone();
             seat.spoke = seat.room.tail.must_wait(conn.number(), conn.worker, waker);

@@ -242,6 +242,7 @@ impl Worker {
                 }
             }
             Mail::Changed(room) => self.pump.changed(&room),
+            Mail::Past(conn, past) => self.pump.past(&conn, &past),
             Mail::Private(conn, item) => self.private(&conn, item),
             Mail::Refuse(conn, bytes) => self.refuse(&conn, bytes),
             Mail::Withdraw(conn) => {

@@ -158,7 +158,7 @@ fn a_room_that_everyone_left_keeps_its_history() {
 
 #[test]
 fn history_is_given_whole_to_one_who_reads_late() {
-    let hub = Hub::start(&["--quiet", "--retain", "1000msg,8MiB"]);
+    let hub = Hub::start(&["--quiet", "--greet", "0", "--retain", "1000msg,8MiB"]);
     let mut alice = hub.named("alice");
     let padding = "x".repeat(1000);
     for number in 1..=1000 {

@@ -110,7 +110,7 @@ fn who_ends_in_the_room_that_it_has_just_asked_for_ends_at_once() {
         ("/join cour\nsalut\n", true, "cour"),
         ("/join cour\nsalut", true, "cour"),
     ];
-    let hub = Hub::start(&["--quiet"]);
+    let hub = Hub::start(&["--quiet", "--greet", "0"]);
     let mut alice = hub.named("alice");
     alice.ask("/join cour");
     for (words, finish, last) in table {

@@ -285,7 +285,7 @@ fn lines_that_begin_like_a_request_are_speech_also_when_they_drip() {
 
 #[test]
 fn a_connection_that_a_browser_opened_ahead_is_served_if_nothing_was_written_to_it() {
-    let hub = Hub::start(&[]);
+    let hub = Hub::start(&["--greet", "0"]);
     let mut witness = hub.member();
     let mut clock = hub.named("clock");
     // Its line on the console comes after 200 ms of silence: by now it is taken for a silent listener.

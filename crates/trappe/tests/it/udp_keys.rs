@@ -111,7 +111,7 @@ fn programs_get_a_key_too_and_are_told_of_its_use() {
 
 #[test]
 fn members_in_raw_and_in_text_over_websocket_get_a_key_as_a_reply() {
-    let hub = Hub::start(&["--quiet"]);
+    let hub = Hub::start(&["--greet", "0", "--quiet"]);
     let (mut raw, mut bob) = (hub.named("rose"), hub.named("bob"));
     raw.ask("/format raw");
     let key = key_of(&mut raw);

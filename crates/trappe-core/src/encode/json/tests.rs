@@ -11,6 +11,7 @@ use super::{
 };
 use crate::encode::escape::to_sentence;
 
+mod history;
 mod replies;
 mod samples;
 mod schema;

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{Listener, Next, Private, Views, small};
+use super::{Asked, Listener, Next, Private, Views, small};
 use crate::{
     event::Event,
     limits::{ITEM_BYTES, REPLIES_BYTES},
     reply::To,
     room::{
         item::Item,
-        replay::{Replay, around_history, gap_notice, portion},
+        replay::{Replay, gap_notice, portion},
     },
     words::say,
 };
@@ -22,8 +22,16 @@ impl<A> Listener<A> {
                 return None;
             }
             let private = self.private.as_mut()?;
+            if private.asked.is_some() {
+                return Some(Next::Wait);
+            }
             if let Some(replay) = &mut private.replay {
-                let portion = match views.view(replay.room) {
+                let view = views.view(replay.room);
+                if let Some(ask) = view.and_then(|view| replay.ask(view)) {
+                    private.asked = Some((replay.room, Asked::Replay));
+                    return Some(Next::Ask(replay.room, ask));
+                }
+                let portion = match view {
                     Some(view) => portion(self.look, self.number, view, replay),
                     None => None,
                 };
@@ -60,19 +68,22 @@ impl<A> Listener<A> {
             Item::Own(bytes) => self.half = Some(Box::new(bytes)),
             Item::History { room, count, id } => {
                 let view = views.view(room)?;
-                let (from, count) = view.last(count as u64);
-                private.replay = Some(Replay { room, at: from, to: view.end(), gap: 0 });
-                let count = usize::try_from(count).unwrap_or(usize::MAX);
-                let (before, after) = around_history(look, view, count, id);
+                private.replay = Some(Replay::last(room, view, count as u64, id));
+                self.begin_history(view);
+            }
+            Item::Greeting { room, count, before } => {
+                let view = views.view(room)?;
+                private.replay = Some(Replay::greeting(room, view, count as u64, before));
+                self.begin_history(view);
+            }
+            Item::Found { room, seqs, after } => {
+                private.replay = Some(Replay::these(room, seqs));
                 private.items.push_front(Item::Own(after));
-                if !before.is_empty() {
-                    self.half = Some(Box::new(before));
-                }
             }
             Item::Resume { room, at, id } => {
                 let view = views.view(room)?;
                 let resumed = view.resume(at);
-                private.replay = Some(Replay { room, at: resumed.from, to: view.end(), gap: 0 });
+                private.replay = Some(Replay::from(room, view, &resumed));
                 let mut live = Vec::new();
                 if look.is_json() {
                     let (room, position) = (view.life().name.as_str(), view.position());

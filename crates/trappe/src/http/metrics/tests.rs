@@ -33,7 +33,7 @@ fn reading(form: Form) -> Reading {
         files: Some(17),
         files_max: Some(1_048_576),
     };
-    let gauges = Gauges { rooms: 3, kept_bytes: 4096 };
+    let gauges = Gauges { rooms: 3, kept_bytes: 4096, history: None };
     Reading { form, counted: Counted { began, ..metrics.read() }, gauges, process }
 }
 
@@ -82,7 +82,7 @@ fn this_process_is_measured() {
 #[test]
 fn a_hub_where_nothing_happened_tells_every_name() {
     let metrics = Metrics::new(1);
-    let page = page(Form::OpenMetrics, &metrics, Gauges { rooms: 1, kept_bytes: 0 });
+    let page = page(Form::OpenMetrics, &metrics, Gauges { rooms: 1, kept_bytes: 0, history: None });
     let names = [
         "trappe_members{transport=\"sse\"} 0\n",
         "trappe_missed_messages_total{cause=\"slow\"} 0\n",

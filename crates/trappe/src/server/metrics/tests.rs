@@ -32,7 +32,7 @@ fn a_reading_sums_all_workers() {
     let read = metrics.read();
     let sums = [read.messages, read.rejected, read.bytes_in, read.deliveries, read.bytes_out];
     assert_eq!(sums, [3, 6, 9, 12, 15]);
-    assert_eq!(read.missed, [0, 18, 0]);
+    assert_eq!(read.missed, [0, 18, 0, 0]);
     assert_eq!(read.delivered.iter().sum::<u64>(), read.deliveries);
     assert_eq!(read.delivered_in, Duration::from_millis(7 * 12));
 }

@@ -15,19 +15,19 @@ use crate::{
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz";
 
 /// To one who asked by an op of this name and id; lines know of neither.
-fn to(format: Format, lang: Lang, op: Option<&'static str>, id: Option<u64>) -> To {
+pub(super) fn to(format: Format, lang: Lang, op: Option<&'static str>, id: Option<u64>) -> To {
     let look = Look { format, framing: Framing::Line, wire: Wire::Stream, lang, quiet: false };
     To { look, op, id }
 }
 
-fn said(to: To, answer: impl FnOnce(To, &mut Vec<u8>)) -> String {
+pub(super) fn said(to: To, answer: impl FnOnce(To, &mut Vec<u8>)) -> String {
     let mut out = Vec::new();
     answer(to, &mut out);
     String::from_utf8(out).expect("UTF-8")
 }
 
 /// The one object that a program is told, which is an event of the schema.
-fn told(to: To, answer: impl FnOnce(To, &mut Vec<u8>)) -> Value {
+pub(super) fn told(to: To, answer: impl FnOnce(To, &mut Vec<u8>)) -> Value {
     let line = said(to, answer);
     let value = serde_json::from_str(line.strip_suffix('\n').expect("a line")).expect("JSON");
     assert_eq!(reasons(&validator("event"), &value), [""; 0], "{line}");
@@ -38,7 +38,7 @@ fn key() -> StateKey {
     StateKey::parse("a/1").expect("a key")
 }
 
-type Answer = fn(To, &mut Vec<u8>);
+pub(super) type Answer = fn(To, &mut Vec<u8>);
 
 const STATE_ACK: Answer = |to, out| to.state_ack(out);
 const FOLLOWING: Answer = |to, out| to.following(out, "lobby", 2);

@@ -132,6 +132,18 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
             r#"{"ev":"gap","room":"lobby","from":7,"to":7,"cause":"mtu"}"#,
         ),
         (
+            gap(Some(1044), Some(10_000), "unused", None),
+            r#"{"ev":"gap","room":"lobby","from":1044,"to":10000,"cause":"unused"}"#,
+        ),
+        (
+            gap(Some(8), Some(9), "not-stored", None),
+            r#"{"ev":"gap","room":"lobby","from":8,"to":9,"cause":"not-stored"}"#,
+        ),
+        (
+            gap(Some(8), Some(8), "damaged", None),
+            r#"{"ev":"gap","room":"lobby","from":8,"to":8,"cause":"damaged"}"#,
+        ),
+        (
             Event::Join { room, from: numbered, own: None, id },
             r#"{"ev":"join","room":"lobby","from":"client-7","sid":7}"#,
         ),
@@ -166,6 +178,21 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
         (
             Event::History { room, count: 10, position: at(1043), id: Some(7) },
             r#"{"ev":"history","room":"lobby","count":10,"pos":"aaaaaaaaaa@1043","id":7}"#,
+        ),
+        (
+            Event::Search {
+                room,
+                words: text,
+                count: 20,
+                more: true,
+                position: at(1043),
+                id: Some(16),
+            },
+            r#"{"ev":"search","room":"lobby","words":"bonjour","count":20,"more":true,"position":"aaaaaaaaaa@1043","id":16}"#,
+        ),
+        (
+            Event::Search { room, words: text, count: 0, more: false, position: at(0), id },
+            r#"{"ev":"search","room":"lobby","words":"bonjour","count":0,"position":"aaaaaaaaaa@0"}"#,
         ),
         (
             Event::Live { room, position: at(1043), id },
@@ -233,11 +260,12 @@ pub(super) fn kind(event: &Event<'_>) -> usize {
         Event::Why { .. } => 16,
         Event::Notice { .. } => 17,
         Event::Bye { .. } => 18,
+        Event::Search { .. } => 19,
     }
 }
 
 /// How many kinds there are.
-pub(super) const KINDS: usize = 19;
+pub(super) const KINDS: usize = 20;
 
 pub(super) fn an_author() -> impl Strategy<Value = Author> {
     // Not every such text is a name: those that aren't make a numbered member.

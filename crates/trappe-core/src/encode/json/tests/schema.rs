@@ -89,7 +89,7 @@ fn an_event_that_lacks_a_key_or_has_one_more_is_not_as_described() {
         let definition = format!("event-{}", value["ev"].as_str().expect("its kind"));
         let validator = validator(&definition);
         let mut more = value.clone();
-        more["more"] = true.into();
+        more["surplus"] = true.into();
         assert!(!validator.is_valid(&more), "{more}");
         for key in schema["$defs"][&definition]["required"].as_array().expect("what it needs") {
             let mut less = value.clone();
@@ -133,6 +133,10 @@ fn an_op_may_have_unknown_fields_and_no_wrong_ones() {
         (json!({ "op": "join", "room": "jardin", "after": "wmnb@7" }), false),
         (json!({ "op": "join", "room": "jardin", "after": -7 }), false),
         (json!({ "op": "history", "n": 0 }), false),
+        (json!({ "op": "search", "words": "a b", "count": 1 }), true),
+        (json!({ "op": "search", "words": " \t" }), false),
+        (json!({ "op": "search", "words": "a", "count": 0 }), false),
+        (json!({ "op": "search" }), false),
         (json!({ "op": "echo", "on": "on" }), false),
         (json!({ "op": "hello", "rooms": ["lobby"] }), false),
         (json!({ "op": "set", "key": "a", "text": "" }), true),

@@ -1,0 +1,323 @@
+//! The thread that gives history back: to listeners further back than their log holds, to requests, and to who searches.
+//!
+//! Each is given one bounded portion at a time and asks again, so that all have their turn. What isn't on disk yet is
+//! waited for.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::sync::oneshot;
+use trappe_core::{
+    limits::{BATCH_RECORDS, HISTORY_PORTION_BYTES, HTTP_HISTORY_BYTES, ITEM_BYTES},
+    message::Author,
+    reply::{Found, To},
+    room::{
+        batch::{Batch, Restored},
+        item::Item,
+        past::{Ask, Lost, Past, Portion},
+    },
+};
+
+use super::{History, kept::Kept};
+use crate::{
+    server::{Shared, conn::Conn, mail::Mail, room::Room, voice},
+    store::{Cause, DbError, Reader, Row},
+};
+
+/// What the archivist is asked.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Listener(Arc<Conn>, Arc<Room>, Ask),
+    Page { room: Arc<Room>, from: u64, to: u64, limit: usize, tell: oneshot::Sender<Page> },
+    Search { conn: Arc<Conn>, room: Arc<Room>, to: To, words: Box<str>, count: usize },
+    Find { room: Arc<Room>, words: Box<str>, count: usize, tell: oneshot::Sender<Searched> },
+}
+
+/// A page of what is kept of a room: portions, one after the other.
+pub(crate) type Page = Vec<Portion>;
+
+/// The messages in which words were found.
+#[derive(Debug, Default)]
+pub(crate) struct Searched {
+    /// They, oldest first.
+    pub(crate) found: Option<Arc<Batch>>,
+}
+
+/// What waits for the archivist. Bounded by the members and the requests that there are: each asks for one thing at a time.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    asked: VecDeque<Asked>,
+    /// Searches take longer: others have their turn between two of them.
+    searches: VecDeque<Asked>,
+    searched: bool,
+    /// What isn't on disk yet.
+    early: Vec<Asked>,
+    /// How often something was committed, or lost.
+    commits: u64,
+    closed: bool,
+}
+
+impl Desk {
+    pub(super) fn put(&mut self, asked: Asked) {
+        match asked {
+            Asked::Search { .. } | Asked::Find { .. } => self.searches.push_back(asked),
+            _ => self.asked.push_back(asked),
+        }
+    }
+
+    /// Nothing more is asked.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    fn take(&mut self) -> Option<Asked> {
+        let search = !self.searched || self.asked.is_empty();
+        let next = if search { self.searches.pop_front() } else { None };
+        self.searched = next.is_some();
+        next.or_else(|| self.asked.pop_front())
+    }
+
+    /// What couldn't be answered when so much was committed.
+    fn too_early(&mut self, asked: Asked, commits: u64) {
+        if commits == self.commits { self.early.push(asked) } else { self.asked.push_back(asked) }
+    }
+}
+
+impl History {
+    /// More is on disk, or lost: who asked too early is served.
+    pub(super) fn committed(&self) {
+        let mut desk = self.desk.lock();
+        desk.commits += 1;
+        if !desk.early.is_empty() {
+            let early = std::mem::take(&mut desk.early);
+            desk.asked.extend(early);
+            drop(desk);
+            self.asked.notify_one();
+        }
+    }
+}
+
+/// The archivist. See the module.
+pub(super) struct Archivist {
+    pub(super) shared: Arc<Shared>,
+    pub(super) history: Arc<History>,
+    pub(super) reader: Reader,
+}
+
+impl Archivist {
+    /// Works until the server has stopped.
+    pub(super) fn run(mut self) {
+        loop {
+            let (asked, commits) = {
+                let mut desk = self.history.desk.lock();
+                loop {
+                    if desk.closed {
+                        return;
+                    }
+                    match desk.take() {
+                        Some(asked) => break (asked, desk.commits),
+                        None => self.history.asked.wait(&mut desk),
+                    }
+                }
+            };
+            if let Some(early) = self.serve(asked) {
+                self.history.desk.lock().too_early(early, commits);
+            }
+        }
+    }
+
+    /// Answers; gives back what can't be answered yet.
+    fn serve(&mut self, asked: Asked) -> Option<Asked> {
+        match asked {
+            Asked::Listener(conn, room, ask) => {
+                let Some(past) = self.past(&room, &ask) else {
+                    return Some(Asked::Listener(conn, room, ask));
+                };
+                self.shared.posts.to(&conn, Mail::Past(Arc::clone(&conn), Box::new(past)));
+            }
+            Asked::Page { room, from, to, limit, tell } => {
+                match self.page(&room, from, to, limit) {
+                    Some(page) => drop(tell.send(page)),
+                    None => return Some(Asked::Page { room, from, to, limit, tell }),
+                }
+            }
+            Asked::Search { conn, room, to, words, count } => {
+                let (seqs, more) = self.search(&room, &words, count);
+                let (position, count) = (room.position(), seqs.len());
+                let room_name = room.name().as_str();
+                let found = Found { room: room_name, words: &words, count, more, position };
+                let (before, after) = to.around_found(&found);
+                if !before.is_empty() {
+                    voice::send(&self.shared, &conn, Item::Bytes(before.into()));
+                }
+                let found = Item::Found { room: room.id, seqs, after: after.into() };
+                voice::send(&self.shared, &conn, found);
+                conn.release(ITEM_BYTES);
+            }
+            Asked::Find { room, words, count, tell } => {
+                let (seqs, _) = self.search(&room, &words, count);
+                let found = self.these(&room, &seqs);
+                drop(tell.send(Searched { found: found.map(Arc::new) }));
+            }
+        }
+        None
+    }
+
+    fn past(&mut self, room: &Arc<Room>, ask: &Ask) -> Option<Past> {
+        let Some(kept) = &room.kept else {
+            return Some(nothing(ask));
+        };
+        Some(match ask {
+            Ask::Last { count, to } => {
+                // What is said before them has to be known, on disk or lost.
+                if kept.next() < *to {
+                    return None;
+                }
+                let last = self.reader.last(kept.no, *count, *to);
+                let (from, count) = last.unwrap_or_else(|error| {
+                    complain(&error);
+                    (*to, 0)
+                });
+                Past::Last { from, count }
+            }
+            Ask::Run { from, to } => Past::Portion(self.portion(
+                room,
+                kept,
+                (*from, *to),
+                (BATCH_RECORDS, HISTORY_PORTION_BYTES),
+            )?),
+            Ask::These(seqs) => {
+                let batch = self.these(room, seqs);
+                Past::Portion(Portion {
+                    gap: None,
+                    batch: batch.map(Arc::new),
+                    next: seqs.len() as u64,
+                })
+            }
+        })
+    }
+
+    /// The next messages of a run. None: none of them is on disk yet.
+    fn portion(
+        &mut self,
+        room: &Arc<Room>,
+        kept: &Kept,
+        (from, to): (u64, u64),
+        (messages, bytes): (usize, usize),
+    ) -> Option<Portion> {
+        let oldest = room.life.oldest_stored().unwrap_or(from);
+        if from < oldest {
+            let to = oldest.min(to);
+            return Some(Portion {
+                gap: Some((from, to - 1, Lost::Forgotten)),
+                batch: None,
+                next: to,
+            });
+        }
+        let settled = kept.next();
+        if from >= settled {
+            return None;
+        }
+        // What the disk didn't take isn't written down as such while it refuses.
+        if let Some((last, why)) = kept.why_lost(from) {
+            let last = last.min(to - 1);
+            return Some(Portion { gap: Some((from, last, why)), batch: None, next: last + 1 });
+        }
+        let to = to.min(settled);
+        let read = self.reader.portion(kept.no, from, to, messages, bytes);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                complain(&error);
+                return Some(Portion {
+                    gap: Some((from, to - 1, Lost::Damaged)),
+                    batch: None,
+                    next: to,
+                });
+            }
+        };
+        let gap = read.gap.map(|hole| {
+            let lost = match hole.cause {
+                Cause::Unused => Lost::Unused,
+                Cause::NotStored => Lost::NotStored,
+                Cause::Damaged => Lost::Damaged,
+            };
+            let late = kept.why_lost(hole.first).map(|(_, why)| why);
+            (hole.first, hole.last, late.unwrap_or(lost))
+        });
+        let batch = restored(room, &read.rows).map(Arc::new);
+        Some(Portion { gap, batch, next: read.next })
+    }
+
+    fn page(&mut self, room: &Arc<Room>, from: u64, to: u64, limit: usize) -> Option<Page> {
+        let Some(kept) = &room.kept else { return Some(Page::new()) };
+        let (mut page, mut next, mut count, mut bytes) = (Page::new(), from, 0, 0);
+        while next < to && count < limit && bytes < HTTP_HISTORY_BYTES {
+            let most = (BATCH_RECORDS.min(limit - count), HISTORY_PORTION_BYTES);
+            let Some(portion) = self.portion(room, kept, (next, to), most) else {
+                // What comes after it is given on the next page, but for a first one.
+                return (!page.is_empty()).then_some(page);
+            };
+            next = portion.next;
+            if let Some(batch) = &portion.batch {
+                count += batch.records.len();
+                bytes += usize::try_from(batch.weight()).unwrap_or(usize::MAX);
+            }
+            page.push(portion);
+        }
+        Some(page)
+    }
+
+    fn search(&mut self, room: &Arc<Room>, words: &str, count: usize) -> (Vec<u64>, bool) {
+        let Some(kept) = &room.kept else { return (Vec::new(), false) };
+        match self.reader.search(kept.no, words, count) {
+            Ok(found) => (found.seqs, found.more),
+            Err(error) => {
+                complain(&error);
+                (Vec::new(), false)
+            }
+        }
+    }
+
+    fn these(&mut self, room: &Arc<Room>, seqs: &[u64]) -> Option<Batch> {
+        let kept = room.kept.as_ref()?;
+        match self.reader.these(kept.no, seqs) {
+            Ok(rows) => restored(room, &rows),
+            Err(error) => {
+                complain(&error);
+                None
+            }
+        }
+    }
+}
+
+/// Nothing is kept of this room.
+fn nothing(ask: &Ask) -> Past {
+    match ask {
+        Ask::Last { to, .. } => Past::Last { from: *to, count: 0 },
+        Ask::Run { from, to } => Past::Portion(Portion {
+            gap: Some((*from, to - 1, Lost::Forgotten)),
+            batch: None,
+            next: *to,
+        }),
+        Ask::These(seqs) => {
+            Past::Portion(Portion { gap: None, batch: None, next: seqs.len() as u64 })
+        }
+    }
+}
+
+fn restored(room: &Room, rows: &[Row]) -> Option<Batch> {
+    Batch::restored(
+        &room.life,
+        rows.iter().map(|row| Restored {
+            seq: row.seq,
+            time_us: row.time_us,
+            author: Author { number: row.sid, name: row.author.clone() },
+            id: row.mid,
+            body: &row.body,
+        }),
+    )
+}
+
+fn complain(error: &DbError) {
+    tracing::warn!(%error, "can't read the history");
+}

@@ -1,0 +1,256 @@
+//! History on disk: one more reader of every log, which writes what is said, and gives it back to who reads further back
+//! than a log holds.
+//!
+//! Two threads, since a disk blocks: the writer takes sealed batches and commits them together ([`writer`]), the archivist
+//! answers those who read ([`archive`]). Nobody waits for either but a sender for its acknowledgement, and, while the writer
+//! is far behind, whoever speaks.
+
+mod archive;
+mod books;
+mod catalogue;
+mod kept;
+mod start;
+mod writer;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
+};
+
+use parking_lot::Condvar;
+use tokio::sync::oneshot;
+use trappe_core::{
+    command::Epoch,
+    limits::{HISTORY_WAITING_BYTES, ITEM_BYTES},
+    message::Position,
+    name::Name,
+    reply::To,
+    room::{batch::Batch, past::Ask},
+};
+
+use self::{
+    archive::{Asked, Desk},
+    catalogue::Catalogue,
+    kept::{Waiter, Waiting},
+    writer::{Inbox, Job},
+};
+pub(crate) use self::{
+    archive::{Page, Searched},
+    catalogue::Opening,
+    kept::{Fate, Kept},
+    start::{Restored, open},
+};
+use super::{conn::Conn, room::Room, voice::Identity};
+use crate::http::HistoryCounts;
+
+/// What is counted of the history, for whoever watches over the hub.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Messages that are on disk.
+    stored: AtomicU64,
+    /// Messages that the disk didn't take.
+    lost: AtomicU64,
+    /// Transactions, of one fsync each.
+    commits: AtomicU64,
+    /// Bytes that wait to be written.
+    waiting: AtomicU64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct History {
+    inbox: parking_lot::Mutex<Inbox>,
+    /// There is something in the inbox.
+    more: Condvar,
+    catalogue: parking_lot::Mutex<Catalogue>,
+    desk: parking_lot::Mutex<Desk>,
+    /// There is something on the archivist's desk.
+    asked: Condvar,
+    /// Senders that wait until the writer has caught up.
+    slowed: parking_lot::Mutex<Vec<Waker>>,
+    /// The writer is far behind: whoever speaks is to wait.
+    pressed: AtomicBool,
+    /// The disk takes nothing at present.
+    failing: AtomicBool,
+    order: AtomicU64,
+    counts: Counts,
+}
+
+impl History {
+    /// A room is opened, if it is kept.
+    pub(super) fn open_room(&self, name: &Name) -> Option<Opening> {
+        self.catalogue.lock().open(name, new_epoch)
+    }
+
+    /// Whether a room is on disk, or will be.
+    pub(crate) fn knows(&self, name: &Name) -> bool {
+        self.catalogue.lock().knows(name)
+    }
+
+    /// The room that was opened.
+    pub(super) fn opened(&self, no: u32, room: &Arc<Room>) {
+        self.catalogue.lock().opened(no, room);
+    }
+
+    /// A batch was published. Called under its log's lock: it is put into the inbox, and no more.
+    pub(super) fn keep(&self, room: &Arc<Room>, batch: &Arc<Batch>) {
+        if batch.messages() > 0 {
+            let bytes = usize::try_from(batch.weight()).unwrap_or(usize::MAX);
+            self.put(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
+        }
+    }
+
+    /// A member's session is to be known after a restart, before the first message that it gave a number.
+    pub(super) fn keep_session(&self, sid: u64, identity: &Arc<Identity>, name: Option<Name>) {
+        self.put(Job::Session(sid, Arc::clone(identity), name), 0);
+    }
+
+    /// Nobody can come back to this session any more.
+    pub(super) fn end_session(&self, sid: u64) {
+        self.put(Job::EndSession(sid), 0);
+    }
+
+    fn put(&self, job: Job, bytes: usize) {
+        let waiting = {
+            let mut inbox = self.inbox.lock();
+            inbox.put(job, bytes);
+            inbox.bytes()
+        };
+        self.counts.waiting.store(waiting as u64, Relaxed);
+        if waiting > HISTORY_WAITING_BYTES / 2 {
+            self.pressed.store(true, Relaxed);
+        }
+        self.more.notify_one();
+    }
+
+    /// Whether whoever speaks is to wait for the disk; if so, `waker` is woken when it may look again.
+    pub(crate) fn must_wait(&self, waker: impl FnOnce() -> Waker) -> bool {
+        if !self.pressed.load(Relaxed) {
+            return false;
+        }
+        let mut slowed = self.slowed.lock();
+        // Looked at under the lock: who comes too late for being woken must not wait.
+        let pressed = self.pressed.load(Relaxed);
+        if pressed {
+            let waker = waker();
+            if !slowed.iter().any(|other| other.will_wake(&waker)) {
+                slowed.push(waker);
+            }
+        }
+        pressed
+    }
+
+    /// Whether whoever speaks would have to wait for the disk.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.pressed.load(Relaxed)
+    }
+
+    fn relieved(&self) {
+        let slowed = {
+            let mut slowed = self.slowed.lock();
+            self.pressed.store(false, Relaxed);
+            std::mem::take(&mut *slowed)
+        };
+        slowed.into_iter().for_each(Waker::wake);
+    }
+
+    /// What was done so far.
+    pub(crate) fn counts(&self) -> HistoryCounts {
+        HistoryCounts {
+            stored: self.counts.stored.load(Relaxed),
+            lost: self.counts.lost.load(Relaxed),
+            commits: self.counts.commits.load(Relaxed),
+            waiting_bytes: self.counts.waiting.load(Relaxed),
+            failing: self.failing.load(Relaxed),
+        }
+    }
+
+    /// A member is told when its message is on disk, or that it won't be.
+    pub(super) fn acknowledge(
+        &self,
+        kept: &Kept,
+        conn: &Arc<Conn>,
+        to: To,
+        position: Position,
+    ) -> Option<Fate> {
+        // A place in its queue is taken until the answer comes: who doesn't wait for answers isn't read any more.
+        let who = Waiter::Member(Arc::clone(conn), to);
+        let order = self.order.fetch_add(1, Relaxed);
+        conn.claim(ITEM_BYTES);
+        let (_, fate) = kept.wait(Waiting { position, order, who })?;
+        conn.release(ITEM_BYTES);
+        Some(fate)
+    }
+
+    /// Waits for a message to be on disk. False: it won't be.
+    pub(crate) async fn is_stored(&self, kept: &Kept, position: Position) -> bool {
+        let (tell, told) = oneshot::channel();
+        let order = self.order.fetch_add(1, Relaxed);
+        match kept.wait(Waiting { position, order, who: Waiter::Request(tell) }) {
+            Some((_, fate)) => fate == Fate::Stored,
+            None => told.await.unwrap_or(false),
+        }
+    }
+
+    /// A listener reads further back than its log holds; its pump is sent the answer.
+    pub(super) fn ask(&self, conn: &Arc<Conn>, room: &Arc<Room>, ask: Ask) {
+        self.put_on_desk(Asked::Listener(Arc::clone(conn), Arc::clone(room), ask));
+    }
+
+    /// A page of a room's messages, from one on and before another.
+    pub(crate) async fn page(&self, room: &Arc<Room>, from: u64, to: u64, limit: usize) -> Page {
+        let (tell, told) = oneshot::channel();
+        self.put_on_desk(Asked::Page { room: Arc::clone(room), from, to, limit, tell });
+        told.await.unwrap_or_default()
+    }
+
+    /// A member looks for words; it is sent the answer.
+    pub(super) fn search(
+        &self,
+        conn: &Arc<Conn>,
+        room: &Arc<Room>,
+        to: To,
+        words: Box<str>,
+        count: usize,
+    ) {
+        // A place in its queue is taken until the answer comes: who asks without end isn't read any more.
+        conn.claim(ITEM_BYTES);
+        let (conn, room) = (Arc::clone(conn), Arc::clone(room));
+        self.put_on_desk(Asked::Search { conn, room, to, words, count });
+    }
+
+    /// The same for a request of HTTP.
+    pub(crate) async fn find(&self, room: &Arc<Room>, words: Box<str>, count: usize) -> Searched {
+        let (tell, told) = oneshot::channel();
+        self.put_on_desk(Asked::Find { room: Arc::clone(room), words, count, tell });
+        told.await.unwrap_or_default()
+    }
+
+    fn put_on_desk(&self, asked: Asked) {
+        self.desk.lock().put(asked);
+        self.asked.notify_one();
+    }
+
+    /// Waits until all that was published by now is on disk, and acknowledged.
+    pub(super) async fn flushed(&self) {
+        let (tell, told) = oneshot::channel();
+        self.put(Job::Flush(tell), 0);
+        let _or_the_writer_is_gone = told.await;
+    }
+
+    /// The server has stopped; `members` is the number of the next member.
+    pub(super) fn close(&self, members: u64) {
+        self.desk.lock().close();
+        self.asked.notify_one();
+        self.put(Job::Close(members), 0);
+    }
+}
+
+/// A new life.
+pub(crate) fn new_epoch() -> Epoch {
+    // Without the system's randomness two lives of a room could not be told apart.
+    Epoch::from_random(getrandom::u64().expect("the system gives random numbers"))
+}

@@ -1,0 +1,456 @@
+//! The thread that writes history: what has been published since the last commit is the next one.
+//!
+//! While a commit waits for the disk more arrives, and makes the next: a lone message is on disk after one fsync, and under
+//! load thousands share one. A disk that refuses makes a gap in the history: those who wait are told, and the writer tries
+//! again until it can go on.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::Waker,
+    time::Instant,
+};
+
+use tokio::sync::oneshot;
+use trappe_core::{
+    limits::{
+        HISTORY_COMMIT_BYTES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON,
+        HISTORY_WAITING_BYTES, HISTORY_WAL_BYTES, ITEM_BYTES,
+    },
+    name::Name,
+    room::{batch::Batch, item::Item},
+    words::say,
+};
+
+use super::{
+    History,
+    books::{Books, Settled},
+    kept::{Fate, Waiter, Waiting},
+    new_epoch,
+};
+use crate::{
+    server::{
+        Shared,
+        conn::Conn,
+        room::Room,
+        voice::{self, Identity},
+    },
+    store::{self, Cause, DbError, Folder, Hole, Keep, Store},
+};
+
+/// Something that is to be written.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// What was said.
+    Batch(Arc<Room>, Arc<Batch>),
+    /// These messages of a room are not written: too much waits.
+    Lost(Arc<Room>, u64, u64),
+    /// A session that gives its messages numbers of its own, and its member's name.
+    Session(u64, Arc<Identity>, Option<Name>),
+    /// Nobody can come back to it any more.
+    EndSession(u64),
+    /// Somebody waits until all before this is written.
+    Flush(oneshot::Sender<()>),
+    /// The server stops: the last one, with the number of the next member.
+    Close(u64),
+}
+
+impl Job {
+    /// Whether it leaves anything on disk.
+    fn is_written(&self) -> bool {
+        matches!(self, Job::Batch(..) | Job::Session(..) | Job::EndSession(_))
+    }
+}
+
+/// What waits for the writer.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    jobs: Vec<(Job, usize)>,
+    bytes: usize,
+}
+
+impl Inbox {
+    pub(super) fn put(&mut self, job: Job, bytes: usize) {
+        let job = match job {
+            // Whoever speaks has long been made to wait; this is the last bound.
+            Job::Batch(room, batch) if self.bytes + bytes > HISTORY_WAITING_BYTES => {
+                return self.jobs.push((Job::Lost(room, batch.first_seq, batch.end_seq()), 0));
+            }
+            job => job,
+        };
+        self.bytes += bytes;
+        self.jobs.push((job, bytes));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The writer. See the module.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    folder: Folder,
+    keep: Keep,
+    /// None while the disk refuses.
+    store: Option<Store>,
+    books: Books,
+    /// Bytes since it was last looked how long the database's log is.
+    written: u64,
+    /// What was lost and isn't written down as such yet: at most one run for each room.
+    lost: BTreeMap<u32, Vec<(u64, u64)>>,
+    /// Messages lost since the disk last worked.
+    lost_count: u64,
+    retry_at: Instant,
+    tidy_at: Instant,
+    /// When those go into the index for searching that aren't there yet.
+    index_at: Option<Instant>,
+}
+
+/// The most runs of lost messages of one room that wait to be written down; what lies between two is taken for lost, too.
+const LOST_RUNS: usize = 16;
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        history: Arc<History>,
+        folder: Folder,
+        keep: Keep,
+        store: Store,
+        books: Books,
+    ) -> Writer {
+        let now = Instant::now();
+        Writer {
+            shared,
+            history,
+            folder,
+            keep,
+            store: Some(store),
+            books,
+            written: 0,
+            lost: BTreeMap::new(),
+            lost_count: 0,
+            retry_at: now,
+            tidy_at: now,
+            index_at: Some(now),
+        }
+    }
+
+    /// Works until the server has stopped.
+    pub(super) fn run(mut self) {
+        loop {
+            let mut jobs = VecDeque::from(self.wait());
+            while !jobs.is_empty() {
+                let (group, bytes, last) = take_group(&mut jobs);
+                self.commit(group);
+                // A commit writes two pages at least.
+                self.written += bytes as u64 + 8192;
+                self.done(bytes);
+                if let Some(members) = last {
+                    return self.close(members);
+                }
+            }
+            self.tidy();
+        }
+    }
+
+    /// What has come since; waits for it. Empty: there is time for other things.
+    fn wait(&mut self) -> Vec<(Job, usize)> {
+        let mut inbox = self.history.inbox.lock();
+        if inbox.jobs.is_empty() && !self.has_to_tidy() {
+            let due = match self.store {
+                None => self.retry_at,
+                Some(_) => self.index_at.map_or(self.tidy_at, |at| at.min(self.tidy_at)),
+            };
+            let _either_way = self.history.more.wait_until(&mut inbox, due);
+        }
+        std::mem::take(&mut inbox.jobs)
+    }
+
+    fn done(&self, bytes: usize) {
+        let waiting = {
+            let mut inbox = self.history.inbox.lock();
+            inbox.bytes -= bytes;
+            inbox.bytes
+        };
+        self.history.counts.waiting.store(waiting as u64, Relaxed);
+        if waiting <= HISTORY_WAITING_BYTES / 4 && self.history.is_pressed() {
+            self.history.relieved();
+        }
+    }
+
+    /// Writes jobs in one transaction; whoever waited for one of them is told afterwards.
+    fn commit(&mut self, group: Vec<Job>) {
+        self.reopen();
+        let mut settled = Settled::default();
+        let result = match &self.store {
+            None => Err(None),
+            Some(_) => self.write(&group, &mut settled).map_err(Some),
+        };
+        match result {
+            Ok(()) => {
+                self.history.counts.commits.fetch_add(1, Relaxed);
+                self.tell_stored(settled);
+            }
+            Err(error) => {
+                if let Some(error) = error {
+                    self.fail(&error);
+                }
+                for job in &group {
+                    match job {
+                        Job::Batch(room, batch) => {
+                            self.lose(room, batch.first_seq, batch.end_seq());
+                        }
+                        Job::Session(sid, identity, _) => {
+                            self.books.forget_session(*sid);
+                            identity.set_kept(0);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for job in group {
+            match job {
+                Job::Lost(room, from, next) => self.lose(&room, from, next),
+                // Whoever waits has everything before this dealt with.
+                Job::Flush(tell) => {
+                    let _or_gone = tell.send(());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn write(&mut self, group: &[Job], settled: &mut Settled) -> Result<(), DbError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        if !group.iter().any(Job::is_written) {
+            return Ok(());
+        }
+        let mut transaction = store.write()?;
+        for job in group {
+            match job {
+                Job::Batch(room, batch) => {
+                    let state = settled.of(room, &self.history);
+                    if let Some(state) = state {
+                        self.books.batch(&mut transaction, state, batch)?;
+                    }
+                }
+                Job::Session(sid, identity, name) => {
+                    self.books.session(&mut transaction, *sid, identity, name.as_ref())?;
+                }
+                Job::EndSession(sid) => self.books.end_session(&mut transaction, *sid)?,
+                Job::Lost(..) | Job::Flush(_) | Job::Close(_) => {}
+            }
+        }
+        self.books.reserve(&mut transaction, settled)?;
+        transaction.commit()
+    }
+
+    /// What was committed is known to be so.
+    fn tell_stored(&mut self, settled: Settled) {
+        self.books.committed(&settled);
+        self.history.counts.stored.fetch_add(settled.messages, Relaxed);
+        if settled.messages > 0 {
+            self.index_at.get_or_insert_with(|| Instant::now() + HISTORY_TIDY);
+        }
+        let mut told = Vec::new();
+        for (no, state) in settled.rooms {
+            if state.is_reserved {
+                let (epoch, until) = (state.epoch, state.until);
+                let wakers = state.room.tail.with(|log| log.reserved(epoch, until, new_epoch()));
+                wakers.into_iter().for_each(Waker::wake);
+            }
+            self.history.catalogue.lock().stored(no, state.epoch, state.next, state.until);
+            if let Some(kept) = &state.room.kept {
+                let waited = kept.stored(state.next).into_iter();
+                told.extend(waited.map(|told| (Arc::clone(&state.room), told)));
+            }
+        }
+        self.tell(told);
+        self.history.committed();
+    }
+
+    /// The messages `from..next` of a room are not on disk, and won't be.
+    fn lose(&mut self, room: &Arc<Room>, from: u64, next: u64) {
+        let Some(kept) = &room.kept else { return };
+        if next <= from {
+            return;
+        }
+        self.lost_count += next - from;
+        self.history.counts.lost.fetch_add(next - from, Relaxed);
+        let runs = self.lost.entry(kept.no).or_default();
+        let is_full = runs.len() > LOST_RUNS;
+        match runs.last_mut() {
+            Some((_, to)) if *to + 1 == from || is_full => *to = next - 1,
+            _ => runs.push((from, next - 1)),
+        }
+        let wakers = room.tail.with(trappe_core::room::log::Log::go_on_without);
+        wakers.into_iter().for_each(Waker::wake);
+        self.history.catalogue.lock().lost(kept.no, next);
+        let told = kept.lost(from, next).into_iter().map(|told| (Arc::clone(room), told));
+        self.tell(told.collect());
+        self.history.committed();
+    }
+
+    /// Tells those who waited, each member in the order in which it spoke.
+    fn tell(&self, mut told: Vec<(Arc<Room>, (Waiting, Fate))>) {
+        told.sort_unstable_by_key(|(_, (waiting, _))| waiting.order);
+        // What one member is told at once is one item of its queue.
+        let mut places: BTreeMap<*const Conn, usize> = BTreeMap::new();
+        let mut replies: Vec<(Arc<Conn>, Vec<u8>, usize)> = Vec::new();
+        for (room, (Waiting { position, who, .. }, fate)) in told {
+            match who {
+                Waiter::Request(tell) => {
+                    let _or_gone = tell.send(fate == Fate::Stored);
+                }
+                Waiter::Member(conn, to) => {
+                    let place = *places.entry(Arc::as_ptr(&conn)).or_insert_with(|| {
+                        replies.push((Arc::clone(&conn), Vec::new(), 0));
+                        replies.len() - 1
+                    });
+                    let (_, out, count) = &mut replies[place];
+                    *count += 1;
+                    match fate {
+                        Fate::Stored => to.spoke(out, room.name().as_str(), true, position),
+                        _ => to.not_stored(out, room.name().as_str(), position),
+                    }
+                }
+            }
+        }
+        for (conn, bytes, count) in replies {
+            voice::send(&self.shared, &conn, Item::Bytes(bytes.into()));
+            // From here on the reply itself takes their place in the queue.
+            conn.release(count * ITEM_BYTES);
+        }
+    }
+
+    /// The disk has refused: until it is tried again nothing is written.
+    fn fail(&mut self, error: &DbError) {
+        self.store = None;
+        self.retry_at = Instant::now() + HISTORY_RETRY;
+        if !self.history.failing.swap(true, Relaxed) {
+            self.lost_count = 0;
+            let id = if error.is_full() { "disk-full" } else { "disk-failed" };
+            let (lang, error) = (self.shared.lang(), error.to_string());
+            self.shared.tell(say(lang, id, &[("error", error.as_str().into())]));
+        }
+    }
+
+    /// Tries the disk again, where it has refused and that is some time ago.
+    fn reopen(&mut self) {
+        if self.store.is_some() || Instant::now() < self.retry_at {
+            return;
+        }
+        self.retry_at = Instant::now() + HISTORY_RETRY;
+        match self.try_again() {
+            Ok(store) => {
+                self.store = Some(store);
+                self.history.failing.store(false, Relaxed);
+                let lost = std::mem::take(&mut self.lost_count);
+                self.shared.tell(say(self.shared.lang(), "disk-back", &[("count", lost.into())]));
+            }
+            Err(error) => tracing::debug!(%error, "the disk still refuses"),
+        }
+    }
+
+    /// A store that was closed for an error is only used again when what it had acknowledged is still there, and what is
+    /// lost is written down as such.
+    fn try_again(&mut self) -> Result<Store, DbError> {
+        let mut store = store::reopen(&self.folder)?;
+        let known: Vec<(u32, u64)> = self.history.catalogue.lock().last_stored();
+        if !store.verify_last(&known)? {
+            return Err(DbError::Forgetful);
+        }
+        let mut transaction = store.write()?;
+        for (no, runs) in &self.lost {
+            let catalogue = self.history.catalogue.lock();
+            let Some((name, epoch, _, until)) = catalogue.get(*no) else { continue };
+            let name = name.clone();
+            drop(catalogue);
+            if !self.books.has_room(*no) {
+                transaction.room(*no, &name, epoch, until)?;
+            }
+            for &(first, last) in runs {
+                transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored })?;
+            }
+        }
+        transaction.commit()?;
+        self.lost.clear();
+        Ok(store)
+    }
+
+    fn has_to_tidy(&self) -> bool {
+        let now = Instant::now();
+        self.store.is_some() && (self.index_at.is_some_and(|at| at <= now) || self.tidy_at <= now)
+    }
+
+    /// What can wait: the index for searching, what is too old, and the log of the database itself.
+    fn tidy(&mut self) {
+        self.reopen();
+        let idle = self.history.inbox.lock().jobs.is_empty();
+        if let Err(error) = self.tidy_some(idle) {
+            self.fail(&error);
+        }
+    }
+
+    fn tidy_some(&mut self, idle: bool) -> Result<(), DbError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        if self.written > HISTORY_WAL_BYTES / 8 {
+            self.written = 0;
+            if store.wal_bytes() > HISTORY_WAL_BYTES {
+                store.checkpoint()?;
+            }
+        }
+        let now = Instant::now();
+        if idle && self.index_at.is_some_and(|at| at <= now) {
+            self.books.count(store)?;
+            self.index_at = store.index(HISTORY_TIDY_ROWS)?.then_some(now);
+            return Ok(());
+        }
+        if now >= self.tidy_at {
+            let now_us = self.shared.unix_us(self.shared.now());
+            self.books.count(store)?;
+            let pruned = store.prune(&self.keep, now_us, HISTORY_TIDY_ROWS)?;
+            let mut catalogue = self.history.catalogue.lock();
+            for (no, oldest) in pruned.oldest {
+                catalogue.pruned(no, oldest);
+            }
+            self.tidy_at = now + if pruned.more { HISTORY_TIDY_SOON } else { HISTORY_TIDY };
+        }
+        Ok(())
+    }
+
+    /// Everything is written: the exact numbers go to the disk, so that the next start goes on from there.
+    fn close(mut self, members: u64) {
+        self.reopen();
+        let exact = self.history.catalogue.lock().exact();
+        let lost = !self.lost.is_empty();
+        if let Some(mut store) = self.store.take()
+            && !lost
+            && let Err(error) = self
+                .books
+                .count(&mut store)
+                .and_then(|()| store.close(&self.folder, &exact, members))
+        {
+            tracing::warn!(%error, "the history was not closed cleanly: the next start says so");
+        }
+    }
+}
+
+/// The next jobs that make one transaction: bounded, so that nobody waits for long.
+fn take_group(jobs: &mut VecDeque<(Job, usize)>) -> (Vec<Job>, usize, Option<u64>) {
+    let (mut group, mut total, mut last) = (Vec::new(), 0, None);
+    while let Some((job, bytes)) = jobs.pop_front() {
+        total += bytes;
+        if let Job::Close(members) = job {
+            last = Some(members);
+        }
+        group.push(job);
+        if total >= HISTORY_COMMIT_BYTES || last.is_some() {
+            break;
+        }
+    }
+    (group, total, last)
+}

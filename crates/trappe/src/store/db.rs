@@ -1,0 +1,318 @@
+//! The connection that writes.
+
+use std::{fs, path::PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use trappe_core::{command::Epoch, name::Name};
+
+use super::{
+    error::{DbError, db},
+    folder::{Folder, Life},
+    row::StoredMessage,
+    schema::{SETTINGS, id, int, seq_of},
+};
+
+/// Why numbers of a room are in no history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// They were never given: the server ended unclean.
+    Unused,
+    /// The disk didn't take them.
+    NotStored,
+    /// The disk gave them back changed, or not at all.
+    Damaged,
+}
+
+impl Cause {
+    /// As it is written down.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Cause::Unused => "unused",
+            Cause::NotStored => "not-stored",
+            Cause::Damaged => "damaged",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Cause {
+        match text {
+            "unused" => Cause::Unused,
+            "not-stored" => Cause::NotStored,
+            _ => Cause::Damaged,
+        }
+    }
+}
+
+/// Numbers of a room that are in no history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hole {
+    /// The first of them.
+    pub(crate) first: u64,
+    /// The last of them.
+    pub(crate) last: u64,
+    /// Why.
+    pub(crate) cause: Cause,
+}
+
+/// A message that was posted over HTTP under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredPost {
+    /// What the client calls it.
+    pub(crate) key: String,
+    /// When it was said, in microseconds since 1970.
+    pub(crate) time_us: u64,
+    /// The number of its room.
+    pub(crate) room: u32,
+    /// A short form of who said what.
+    pub(crate) digest: [u8; 32],
+    /// Its number in its room.
+    pub(crate) seq: u64,
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(super) connection: Connection,
+    wal: PathBuf,
+    pub(super) starts: u64,
+}
+
+impl Store {
+    /// Opens the database, which is there.
+    pub(super) fn connect(folder: &Folder) -> Result<Store, DbError> {
+        let connection = Connection::open(folder.database()).map_err(db("open the history"))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.execute_batch(SETTINGS).map_err(db("open the history"))?;
+        Ok(Store { connection, wal: folder.wal(), starts: 0 })
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn write(&mut self) -> Result<Transaction<'_>, DbError> {
+        let immediate = rusqlite::TransactionBehavior::Immediate;
+        let inner = self
+            .connection
+            .transaction_with_behavior(immediate)
+            .map_err(db("begin to write to the history"))?;
+        Ok(Transaction { inner })
+    }
+
+    /// Bytes of the database's log.
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        fs::metadata(&self.wal).map_or(0, |found| found.len())
+    }
+
+    /// Brings the database's log into the database; the next commits then overwrite it from its beginning, which costs the disk
+    /// less than a file that grows.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), DbError> {
+        let most = super::WAL_KEPT_BYTES;
+        let mode = if self.wal_bytes() > most { "TRUNCATE" } else { "RESTART" };
+        self.connection
+            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
+            .map_err(db("bring the log into the history"))
+    }
+
+    /// Whether these messages are there, as they were: the last that were acknowledged in their rooms.
+    pub(crate) fn verify_last(&mut self, known: &[(u32, u64)]) -> Result<bool, DbError> {
+        let sql = format!("SELECT {} FROM message WHERE id = ?", super::row::COLUMNS);
+        let mut look = self.connection.prepare(&sql).map_err(db("verify the history"))?;
+        for (room, seq) in known {
+            let found = look
+                .query_row([id(*room, *seq)], |row| Ok(super::row::Row::read(row).1.is_some()))
+                .optional()
+                .map_err(db("verify the history"))?;
+            if found != Some(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Nothing more will be written: the exact numbers that come next, so that none is left out.
+    pub(crate) fn close(
+        mut self,
+        folder: &Folder,
+        exact: &[(u32, u64)],
+        next_member: u64,
+    ) -> Result<(), DbError> {
+        let starts = self.starts;
+        let transaction = self.write()?;
+        for (room, next) in exact {
+            transaction
+                .inner
+                .prepare_cached("UPDATE room SET next_seq = ?2 WHERE no = ?1")
+                .and_then(|mut update| update.execute(params![room, int(*next)]))
+                .map_err(db("close the history"))?;
+        }
+        transaction.meta("next_member", next_member)?;
+        transaction.commit()?;
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(db("close the history"))?;
+        let inode = folder.inode().unwrap_or(0);
+        drop(self);
+        folder.set_life(Life { starts, clean: true, inode })
+    }
+}
+
+/// One transaction; dropped without [`Transaction::commit`] nothing of it has happened.
+#[derive(Debug)]
+pub(crate) struct Transaction<'s> {
+    pub(super) inner: rusqlite::Transaction<'s>,
+}
+
+impl Transaction<'_> {
+    fn run(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<(), DbError> {
+        let ran = self.inner.prepare_cached(sql).and_then(|mut it| it.execute(params));
+        ran.map(|_| ()).map_err(db(doing))
+    }
+
+    /// A room, and the first number that may be given after a restart.
+    pub(crate) fn room(
+        &mut self,
+        no: u32,
+        name: &Name,
+        epoch: Epoch,
+        next_seq: u64,
+    ) -> Result<(), DbError> {
+        let key = name.folded().to_string();
+        self.run(
+            "store a room",
+            "INSERT INTO room (no, name, key, epoch, next_seq) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (no) DO UPDATE SET epoch = ?4, next_seq = ?5",
+            params![no, name.as_str(), key, epoch.to_string(), int(next_seq)],
+        )
+    }
+
+    /// A message.
+    pub(crate) fn message(&mut self, room: u32, it: &StoredMessage<'_>) -> Result<(), DbError> {
+        let id = id(room, it.seq);
+        self.run(
+            "store a message",
+            "INSERT INTO message (id, time_us, sid, mid, author, body, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                id,
+                int(it.time_us),
+                int(it.sid),
+                it.mid.map(int),
+                it.author,
+                it.body,
+                it.sum(id)
+            ],
+        )
+    }
+
+    /// A room, which is there, has so many messages more, that take so many bytes; the last of them is `to`.
+    pub(crate) fn counts(
+        &mut self,
+        room: u32,
+        messages: u64,
+        bytes: u64,
+        to: u64,
+    ) -> Result<(), DbError> {
+        self.run(
+            "count messages",
+            "UPDATE room SET messages = messages + ?2, bytes = bytes + ?3, counted_to = ?4 WHERE no = ?1",
+            params![room, int(messages), int(bytes), int(to)],
+        )
+    }
+
+    /// A session whose member may come back.
+    pub(crate) fn session(
+        &mut self,
+        sid: u64,
+        token: &[u8; 32],
+        name: Option<&Name>,
+    ) -> Result<(), DbError> {
+        self.run(
+            "store a session",
+            "INSERT INTO session (sid, token, name) VALUES (?1, ?2, ?3)
+             ON CONFLICT (sid) DO UPDATE SET name = ?3",
+            params![int(sid), token, name.map(Name::as_str)],
+        )
+    }
+
+    /// Nobody comes back to this session any more.
+    pub(crate) fn end_session(&mut self, sid: u64) -> Result<(), DbError> {
+        self.run("forget a session", "DELETE FROM session WHERE sid = ?", [int(sid)])?;
+        self.run("forget a session", "DELETE FROM sent WHERE sid = ?", [int(sid)])
+    }
+
+    /// A message has this number of its sender's own.
+    pub(crate) fn sent(&mut self, sid: u64, mid: u64, room: u32, seq: u64) -> Result<(), DbError> {
+        self.run(
+            "store a message's id",
+            "INSERT OR REPLACE INTO sent (sid, mid, room, seq) VALUES (?, ?, ?, ?)",
+            params![int(sid), int(mid), room, int(seq)],
+        )
+    }
+
+    /// Forgets the ids of a session up to `floor`: none of them is ever new again.
+    pub(crate) fn trim_sent(&mut self, sid: u64, floor: u64) -> Result<(), DbError> {
+        let (sid, floor) = (int(sid), int(floor));
+        self.run(
+            "forget old ids",
+            "UPDATE session SET floor = max(coalesce(floor, 0), ?2) WHERE sid = ?1",
+            [sid, floor],
+        )?;
+        let sql = "DELETE FROM sent WHERE sid = ? AND mid <= ?";
+        self.run("forget old ids", sql, [sid, floor])
+    }
+
+    /// A message was posted under a key.
+    pub(crate) fn posted(&mut self, post: &StoredPost) -> Result<(), DbError> {
+        self.run(
+            "store an idempotency key",
+            "INSERT OR REPLACE INTO posted (key, time_us, room, digest, seq)
+             VALUES (?, ?, ?, ?, ?)",
+            params![post.key, int(post.time_us), post.room, post.digest, int(post.seq)],
+        )
+    }
+
+    /// Numbers that are in no history. What stands there all the same was never acknowledged, and is taken away.
+    pub(crate) fn hole(&mut self, room: u32, hole: &Hole) -> Result<(), DbError> {
+        let (first, last) = (id(room, hole.first), id(room, hole.last));
+        let sql = "DELETE FROM message WHERE id BETWEEN ? AND ?";
+        self.run("write down a gap", sql, [first, last])?;
+        // One that begins where another ends, for the same cause, is that one's end.
+        let (from, to) = (int(seq_of(first)), int(seq_of(last)));
+        let cause = hole.cause.as_str();
+        let grown = self
+            .inner
+            .prepare_cached(
+                "UPDATE hole SET last = ?3 WHERE room = ?1 AND last = ?2 - 1 AND cause = ?4",
+            )
+            .and_then(|mut it| it.execute(params![room, from, to, cause]))
+            .map_err(db("write down a gap"))?;
+        if grown > 0 {
+            return Ok(());
+        }
+        self.run(
+            "write down a gap",
+            "INSERT OR REPLACE INTO hole (room, first, last, cause) VALUES (?, ?, ?, ?)",
+            params![room, from, to, cause],
+        )
+    }
+
+    /// The first member's number that may be given after a restart.
+    pub(crate) fn next_member(&mut self, number: u64) -> Result<(), DbError> {
+        self.meta("next_member", number)
+    }
+
+    pub(super) fn meta(&self, key: &str, value: u64) -> Result<(), DbError> {
+        self.run(
+            "write to the history",
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+            params![key, int(value)],
+        )
+    }
+
+    /// All of it is on disk when this returns.
+    pub(crate) fn commit(self) -> Result<(), DbError> {
+        self.inner.commit().map_err(db("write to the history"))
+    }
+}

@@ -1,0 +1,154 @@
+//! The folder in which a server keeps what it keeps: made, checked, and one server's alone.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{AccessFlags, Uid, access};
+
+use super::error::{DbError, OpenError, file};
+
+/// The database.
+const DATABASE: &str = "history.db";
+/// Held by the server that uses the folder; its process id stands in it.
+const LOCK: &str = "lock";
+/// What the last start of a server left beside the database.
+const LIFE: &str = "life";
+
+/// A folder that this process holds.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    dir: PathBuf,
+    /// Locked for as long as it is open.
+    _lock: File,
+}
+
+/// What stands in the file beside the database: how often it was opened, whether it was closed, and which file it was. A
+/// database that says otherwise was put there by somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) starts: u64,
+    pub(super) clean: bool,
+    pub(super) inode: u64,
+}
+
+impl Folder {
+    /// Takes a folder for this process alone; it is made if its parent is there.
+    ///
+    /// # Errors
+    /// [`OpenError`], one for each cause.
+    pub(crate) fn open(dir: &Path) -> Result<Folder, OpenError> {
+        make(dir)?;
+        check(dir)?;
+        let path = dir.join(LOCK);
+        refuse_link(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(&path).map_err(|error| denied(&error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _unknown = lock.read_to_string(&mut pid);
+                return Err(OpenError::Used { pid: pid.trim().parse().ok() });
+            }
+            Err(TryLockError::Error(error)) => return Err(OpenError::Other(error.to_string())),
+        }
+        let named = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        named.map_err(|error| denied(&error))?;
+        let folder = Folder { dir: dir.to_path_buf(), _lock: lock };
+        refuse_link(&folder.database())?;
+        Ok(folder)
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.join(DATABASE)
+    }
+
+    /// Where the log of the database is, which is brought into it from time to time.
+    pub(super) fn wal(&self) -> PathBuf {
+        self.dir.join(format!("{DATABASE}-wal"))
+    }
+
+    /// The file that the database is, if it is there.
+    pub(super) fn inode(&self) -> Option<u64> {
+        Some(fs::metadata(self.database()).ok()?.ino())
+    }
+
+    pub(super) fn life(&self) -> Option<Life> {
+        let text = fs::read_to_string(self.dir.join(LIFE)).ok()?;
+        let value = |key: &str| {
+            let mut words = text.split_whitespace();
+            words.find_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
+        };
+        let clean: u64 = value("clean")?;
+        Some(Life { starts: value("starts")?, clean: clean == 1, inode: value("inode")? })
+    }
+
+    pub(super) fn set_life(&self, life: Life) -> Result<(), DbError> {
+        let Life { starts, clean, inode } = life;
+        let text = format!("starts={starts} clean={} inode={inode}\n", u8::from(clean));
+        let (path, new) = (self.dir.join(LIFE), self.dir.join("life.new"));
+        let write = || -> io::Result<()> {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = options.open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            self.sync()
+        };
+        write().map_err(file("write down that the history is in use"))
+    }
+
+    /// What was made, renamed or removed in the folder is so also after a power cut.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+fn make(dir: &Path) -> Result<(), OpenError> {
+    match fs::symlink_metadata(dir) {
+        Ok(found) if found.is_symlink() => return Err(OpenError::Link(dir.to_path_buf())),
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(OpenError::NotAFolder),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(OpenError::NotAFolder);
+        }
+        Err(error) => return Err(denied(&error)),
+    }
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(OpenError::NoParent),
+        Err(error) => Err(denied(&error)),
+    }
+}
+
+fn check(dir: &Path) -> Result<(), OpenError> {
+    let found = fs::metadata(dir).map_err(|error| denied(&error))?;
+    let me = Uid::effective();
+    if found.uid() != me.as_raw() && !me.is_root() {
+        return Err(OpenError::Owner(found.uid()));
+    }
+    access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| denied(&error.into()))
+}
+
+fn refuse_link(path: &Path) -> Result<(), OpenError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => Err(OpenError::Link(path.to_path_buf())),
+        Ok(found) if !found.is_file() => Err(OpenError::Foreign),
+        _ => Ok(()),
+    }
+}
+
+fn denied(error: &io::Error) -> OpenError {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::Denied,
+        _ => OpenError::Other(error.to_string()),
+    }
+}

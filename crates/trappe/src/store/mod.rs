@@ -1,0 +1,27 @@
+//! What is kept on disk: one SQLite database in a folder that is one server's alone. `docs/storage.md` describes it.
+//!
+//! Nothing here knows of rooms that are open, or of threads: `server::history` does.
+
+mod db;
+mod error;
+mod folder;
+mod open;
+mod prune;
+mod read;
+mod row;
+mod salvage;
+mod schema;
+
+/// What the log of the database may take on disk when it is empty.
+const WAL_KEPT_BYTES: u64 = 64 << 20;
+
+pub use self::error::OpenError;
+pub(crate) use self::{
+    db::{Cause, Hole, Store, StoredPost, Transaction},
+    error::DbError,
+    folder::Folder,
+    open::{NewEpoch, Note, StoredRoom, StoredSession, open, reopen},
+    prune::{Keep, MESSAGE_BYTES},
+    read::Reader,
+    row::{Row, StoredMessage},
+};
