@@ -325,7 +325,9 @@ pub const HISTORY_TIDY_SOON: Duration = Duration::from_millis(10);
 /// Messages that are taken away, or put into the index, in one transaction.
 pub const HISTORY_TIDY_ROWS: usize = 2000;
 /// From so many bytes on the database's log is brought into the database.
-pub const HISTORY_WAL_BYTES: u64 = 8 << 20;
+pub const HISTORY_LOG_BYTES: u64 = 8 << 20;
+/// What is stored is in the index for searching after this long, unless more is said than that leaves time for.
+pub const HISTORY_INDEXED: Duration = Duration::from_millis(250);
 /// What `/search` gives, and an op or a request that says no number.
 pub const SEARCH_DEFAULT: usize = 20;
 /// The most that a search gives.

@@ -99,7 +99,7 @@ pub fn event(out: &mut Vec<u8>, event: &Event<'_>) {
             .str("words", words)
             .number("count", size(count))
             .flag("more", more)
-            .position("position", position)
+            .position("pos", position)
             .id(id)
             .end(),
         Event::Live { room, position, id } => {

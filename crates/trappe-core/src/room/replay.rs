@@ -127,9 +127,11 @@ impl Replay {
         }
     }
 
-    /// Whether it is a list of certain messages.
-    pub(super) fn is_list(&self) -> bool {
-        !self.these.is_empty()
+    /// Whether a gap in what the store has is to be told: certain messages may have anything between them, and where people
+    /// read the last messages, numbers that were never given are no news.
+    pub(super) fn tells(&self, look: Look, why: Lost) -> bool {
+        let is_for_people = self.end_seq != u64::MAX && !look.is_json();
+        self.these.is_empty() && !(is_for_people && why == Lost::Unused)
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Spoken {
 }
 
 /// Fields of an op that anybody may see: `op`, `id`, and these. Of an op that isn't here, none.
-const OPEN: [(&str, &[&str]); 21] = [
+const OPEN: [(&str, &[&str]); 22] = [
     ("hello", &["rooms"]),
     ("send", &["room", "text", "b64"]),
     ("join", &["room", "after"]),
@@ -39,6 +39,7 @@ const OPEN: [(&str, &[&str]); 21] = [
     ("who", &["room"]),
     ("rooms", &[]),
     ("history", &["room", "n"]),
+    ("search", &["room", "words", "count"]),
     ("resume", &["room", "after"]),
     ("format", &["format"]),
     ("lang", &["lang"]),
@@ -54,12 +55,12 @@ const OPEN: [(&str, &[&str]); 21] = [
 ];
 
 /// Fields whose values are numbers, or switches.
-const NUMBERS: [&str; 5] = ["id", "n", "after", "on", "v"];
+const NUMBERS: [&str; 6] = ["id", "n", "after", "on", "v", "count"];
 
 /// Names of fields that are no secret themselves, though what they hold may be.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 19] = [
     "op", "id", "room", "rooms", "text", "b64", "after", "name", "to", "n", "format", "lang", "on",
-    "session", "token", "key", "v",
+    "session", "token", "key", "v", "words", "count",
 ];
 
 /// The message as anybody may see it, and whether that differs from what it is.
@@ -168,7 +169,7 @@ fn hide_between(bytes: &mut [u8]) {
 /// Whether a value is of a kind that a field which everybody hears can have.
 fn is_plain(name: &str, value: &[u8]) -> bool {
     match value.first() {
-        Some(b'"') => !matches!(name, "id" | "n" | "on" | "v" | "rooms"),
+        Some(b'"') => !matches!(name, "id" | "n" | "on" | "v" | "rooms" | "count"),
         Some(b'{' | b'[') | None => false,
         Some(_) => NUMBERS.contains(&name),
     }
@@ -404,6 +405,22 @@ mod tests {
             ("/auth\ts3same", "*****\t******"),
             ("//auth s3same", "****** ******"),
             ("/msg bob secret\nmore", "**** *** ******\n****"),
+        ] {
+            assert_eq!(shown(said, Spoken::Json), seen, "{said}");
+        }
+    }
+
+    #[test]
+    fn of_a_search_the_words_are_shown() {
+        for (said, seen) in [
+            (
+                r#"{"op":"search","words":"mot","count":5,"after":"s3same"}"#,
+                r#"{"op":"search","words":"mot","count":5,"after":"******"}"#,
+            ),
+            (
+                r#"{"op":"search","words":42,"count":"s3same"}"#,
+                r#"{"op":"search","words":**,"count":"******"}"#,
+            ),
         ] {
             assert_eq!(shown(said, Spoken::Json), seen, "{said}");
         }

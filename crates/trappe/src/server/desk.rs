@@ -70,6 +70,8 @@ pub(super) fn ask(
                 let to = voice.session.to();
                 match &shared.posts.history {
                     Some(history) if room.kept.is_some() => {
+                        // What was asked before is answered before.
+                        voice.flush(shared, conn);
                         history.search(conn, &room, to, words, count);
                     }
                     _ => to.no_search(&mut voice.out),

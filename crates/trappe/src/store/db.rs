@@ -1,16 +1,30 @@
 //! The connection that writes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use trappe_core::{command::Epoch, name::Name};
+use trappe_core::{command::Epoch, limits::HISTORY_LOG_BYTES, name::Name};
 
 use super::{
-    error::{DbError, db},
+    error::{DbError, db, file},
     folder::{Folder, Life},
     row::StoredMessage,
-    schema::{SETTINGS, id, int, seq_of},
+    schema::{SETTINGS, id, int, seq_of, uint},
 };
+
+/// Bytes of a page of the database, and of what stands around it in its log.
+const PAGE_BYTES: u64 = 4096 + 24;
+
+/// How long the file of the database's log is made: what one transaction adds at most is beyond what begins it anew.
+const WAL_LENGTH_BYTES: u64 = HISTORY_LOG_BYTES + (1 << 20);
 
 /// Why numbers of a room are in no history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +87,42 @@ pub(crate) struct StoredPost {
 pub(crate) struct Store {
     pub(super) connection: Connection,
     wal: PathBuf,
+    /// Pages of the database's log that are in use.
+    pages: Arc<AtomicU64>,
     pub(super) starts: u64,
 }
 
 impl Store {
     /// Opens the database, which is there.
     pub(super) fn connect(folder: &Folder) -> Result<Store, DbError> {
-        let connection = Connection::open(folder.database()).map_err(db("open the history"))?;
+        let mut connection = Connection::open(folder.database()).map_err(db("open the history"))?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(SETTINGS).map_err(db("open the history"))?;
-        Ok(Store { connection, wal: folder.wal(), starts: 0 })
+        let pages = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&pages);
+        let hook = move |_: &mut rusqlite::hooks::Wal, used: i32| {
+            counted.store(uint(used.into()), Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(db("open the history"))?;
+        Ok(Store { connection, wal: folder.wal(), pages, starts: 0 })
+    }
+
+    /// Makes the file of the database's log as long as it will be before it is begun anew: to overwrite costs the disk half of
+    /// what it costs to lengthen a file (here 174 µs instead of 413 for a page and fdatasync). What is written there is no part of
+    /// the log until SQLite writes over it: each frame has a sum.
+    pub(super) fn lengthen_log(&self) -> Result<(), DbError> {
+        let lengthen = || -> io::Result<()> {
+            let mut log = OpenOptions::new().read(true).write(true).open(&self.wal)?;
+            let mut at = log.seek(SeekFrom::End(0))?;
+            let zeros = vec![0; 1 << 16];
+            while at < WAL_LENGTH_BYTES {
+                log.write_all(&zeros)?;
+                at += zeros.len() as u64;
+            }
+            log.sync_all()
+        };
+        lengthen().map_err(file("make space for the history's log"))
     }
 
     /// Begins a transaction.
@@ -95,19 +135,25 @@ impl Store {
         Ok(Transaction { inner })
     }
 
-    /// Bytes of the database's log.
-    pub(crate) fn wal_bytes(&self) -> u64 {
-        fs::metadata(&self.wal).map_or(0, |found| found.len())
+    /// Bytes of the database's log that are in use.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.pages.load(Relaxed) * PAGE_BYTES
     }
 
-    /// Brings the database's log into the database; the next commits then overwrite it from its beginning, which costs the disk
-    /// less than a file that grows.
+    /// Brings the database's log into the database; it is then begun anew.
     pub(crate) fn checkpoint(&mut self) -> Result<(), DbError> {
-        let most = super::WAL_KEPT_BYTES;
-        let mode = if self.wal_bytes() > most { "TRUNCATE" } else { "RESTART" };
         self.connection
-            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
-            .map_err(db("bring the log into the history"))
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            .map_err(db("bring the log into the history"))?;
+        self.pages.store(0, Relaxed);
+        let length = fs::metadata(&self.wal).map_or(0, |found| found.len());
+        if length > 8 * WAL_LENGTH_BYTES {
+            // Some reader was in the way for long: it need not stay so large.
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .map_err(db("bring the log into the history"))?;
+        }
+        Ok(())
     }
 
     /// Whether these messages are there, as they were: the last that were acknowledged in their rooms.

@@ -12,9 +12,6 @@ mod row;
 mod salvage;
 mod schema;
 
-/// What the log of the database may take on disk when it is empty.
-const WAL_KEPT_BYTES: u64 = 64 << 20;
-
 pub use self::error::OpenError;
 pub(crate) use self::{
     db::{Cause, Hole, Store, StoredPost, Transaction},

@@ -158,6 +158,7 @@ pub(crate) fn open(
     let transaction = opened.store.write()?;
     transaction.meta("starts", starts)?;
     transaction.commit()?;
+    opened.store.lengthen_log()?;
     let inode = folder.inode().unwrap_or(0);
     folder.set_life(Life { starts, clean: false, inode })?;
     opened.notes = notes;

@@ -50,10 +50,10 @@ impl<A> Listener<A> {
             }
             (Past::Portion(portion), Asked::Replay) => {
                 let Some(replay) = &mut private.replay else { return Answered::default() };
-                let is_list = replay.is_list();
-                replay.given(view, portion.next);
-                let portion = Portion { gap: portion.gap.filter(|_| !is_list), ..portion.clone() };
                 let (look, number) = (self.look, self.number);
+                let gap = portion.gap.filter(|(_, _, why)| replay.tells(look, *why));
+                let portion = Portion { gap, ..portion.clone() };
+                replay.given(view, portion.next);
                 self.write_portion(view, &portion, |out, batch, record| {
                     let marks = Marks { old: true, own: record.author.number == number };
                     encode_stored(out, look, batch, record, marks);

@@ -14,8 +14,8 @@ use std::{
 use tokio::sync::oneshot;
 use trappe_core::{
     limits::{
-        HISTORY_COMMIT_BYTES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON,
-        HISTORY_WAITING_BYTES, HISTORY_WAL_BYTES, ITEM_BYTES,
+        HISTORY_COMMIT_BYTES, HISTORY_INDEXED, HISTORY_LOG_BYTES, HISTORY_RETRY, HISTORY_TIDY,
+        HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
     },
     name::Name,
     room::{batch::Batch, item::Item},
@@ -96,8 +96,6 @@ pub(super) struct Writer {
     /// None while the disk refuses.
     store: Option<Store>,
     books: Books,
-    /// Bytes since it was last looked how long the database's log is.
-    written: u64,
     /// What was lost and isn't written down as such yet: at most one run for each room.
     lost: BTreeMap<u32, Vec<(u64, u64)>>,
     /// Messages lost since the disk last worked.
@@ -128,7 +126,6 @@ impl Writer {
             keep,
             store: Some(store),
             books,
-            written: 0,
             lost: BTreeMap::new(),
             lost_count: 0,
             retry_at: now,
@@ -144,8 +141,6 @@ impl Writer {
             while !jobs.is_empty() {
                 let (group, bytes, last) = take_group(&mut jobs);
                 self.commit(group);
-                // A commit writes two pages at least.
-                self.written += bytes as u64 + 8192;
                 self.done(bytes);
                 if let Some(members) = last {
                     return self.close(members);
@@ -253,7 +248,7 @@ impl Writer {
         self.books.committed(&settled);
         self.history.counts.stored.fetch_add(settled.messages, Relaxed);
         if settled.messages > 0 {
-            self.index_at.get_or_insert_with(|| Instant::now() + HISTORY_TIDY);
+            self.index_at.get_or_insert_with(|| Instant::now() + HISTORY_INDEXED);
         }
         let mut told = Vec::new();
         for (no, state) in settled.rooms {
@@ -397,11 +392,8 @@ impl Writer {
 
     fn tidy_some(&mut self, idle: bool) -> Result<(), DbError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        if self.written > HISTORY_WAL_BYTES / 8 {
-            self.written = 0;
-            if store.wal_bytes() > HISTORY_WAL_BYTES {
-                store.checkpoint()?;
-            }
+        if store.log_bytes() > HISTORY_LOG_BYTES {
+            store.checkpoint()?;
         }
         let now = Instant::now();
         if idle && self.index_at.is_some_and(|at| at <= now) {

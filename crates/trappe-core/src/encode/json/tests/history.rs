@@ -55,7 +55,7 @@ fn programs_are_told_in_events_with_the_id_of_the_op() {
         told(as_op("search"), |_, out| out.extend_from_slice(after.as_bytes())),
         json!({
             "ev": "search", "room": "lobby", "words": "a\u{1b}\n* b", "count": 20, "more": true,
-            "position": "aaaaaaaaaa@9", "id": 5,
+            "pos": "aaaaaaaaaa@9", "id": 5,
         })
     );
 }

@@ -188,11 +188,11 @@ pub(super) fn for_each(room: &str, text: &str, mut check: impl FnMut(Event<'_>, 
                 position: at(1043),
                 id: Some(16),
             },
-            r#"{"ev":"search","room":"lobby","words":"bonjour","count":20,"more":true,"position":"aaaaaaaaaa@1043","id":16}"#,
+            r#"{"ev":"search","room":"lobby","words":"bonjour","count":20,"more":true,"pos":"aaaaaaaaaa@1043","id":16}"#,
         ),
         (
             Event::Search { room, words: text, count: 0, more: false, position: at(0), id },
-            r#"{"ev":"search","room":"lobby","words":"bonjour","count":0,"position":"aaaaaaaaaa@0"}"#,
+            r#"{"ev":"search","room":"lobby","words":"bonjour","count":0,"pos":"aaaaaaaaaa@0"}"#,
         ),
         (
             Event::Live { room, position: at(1043), id },
