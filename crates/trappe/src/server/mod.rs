@@ -14,6 +14,7 @@ mod desk;
 mod ending;
 mod follow;
 pub(crate) mod history;
+pub(crate) mod identity;
 mod keys;
 pub(crate) mod mail;
 pub(crate) mod metrics;
@@ -68,13 +69,13 @@ use self::{
     ahead::Browsers,
     conn::Conn,
     history::{History, Kept, new_epoch},
+    identity::Identity,
     keys::Keys,
     mail::{Defaults, Mail},
     metrics::{Metrics, Refused},
     pool::Pool,
     room::{Posts, Room},
     sync::Tail,
-    voice::Identity,
     watch::Watch,
 };
 pub use crate::net::{
@@ -465,7 +466,8 @@ fn make_room(
     };
     let life = Life::with_past(name, opening.epoch, opening.oldest, all);
     let log = Log::resumed(Arc::clone(&life), opening.numbers, retain, lag, workers);
-    let kept = Kept::new(opening.no, opening.numbers.next);
+    let next = opening.numbers.next;
+    let kept = opening.kept.unwrap_or_else(|| Arc::new(Kept::new(opening.no, next)));
     let room = Room::new(id, life, Tail::new(log), state, Some(kept));
     history.opened(opening.no, &room);
     room

@@ -19,9 +19,10 @@ use super::{
     Shared,
     conn::Conn,
     desk::seat,
+    identity::{self, Identity},
     mail::{Act, Mail},
     room::Room,
-    voice::{self, Identity, Voice},
+    voice::Voice,
 };
 
 /// `/join`: a member in text or raw goes to the room, one in JSON is in it too.
@@ -237,7 +238,7 @@ fn introduce_from(
 ) {
     let identity = voice.identity.get_or_insert_with(|| {
         let identity = Identity::new();
-        let (token, state) = (voice::known_as(identity.digest()), Arc::clone(&identity));
+        let (token, state) = (identity::known_as(identity.digest()), Arc::clone(&identity));
         shared.hub.lock().begin_session(conn.number(), token, state);
         identity
     });
@@ -327,7 +328,7 @@ fn take_over(
     now: Duration,
     session: &str,
 ) -> Option<Vec<Arc<Room>>> {
-    let known_as = voice::known_as(&voice::digest(session));
+    let known_as = identity::known_as(&identity::digest(session));
     let mut announced = Vec::new();
     let found = shared.as_holder(conn, |hub| {
         let rooms = voice.rooms().map(|room| (Arc::clone(room), shared.announces(hub, room.id)));

@@ -58,7 +58,7 @@ pub(crate) struct Room {
     /// The latest value of each key. A leaf lock: no other is taken while it is held.
     pub(crate) state: Mutex<State>,
     /// What of it is on disk, where it is kept there.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<Arc<Kept>>,
     me: Weak<Room>,
 }
 
@@ -90,7 +90,7 @@ impl Room {
         life: Arc<Life>,
         tail: Tail,
         state: State,
-        kept: Option<Kept>,
+        kept: Option<Arc<Kept>>,
     ) -> Arc<Room> {
         let state = Mutex::new(state);
         Arc::new_cyclic(|me| Room { id, life, tail, state, kept, me: me.clone() })

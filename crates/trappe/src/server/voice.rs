@@ -1,24 +1,19 @@
 //! A client apart from how its bytes become messages: what each message does, and what is said to it for that.
 
 use std::{
-    fmt::Write,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::Context,
     time::Duration,
 };
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use trappe_core::{
     event::Event,
     framing::Frame,
     message::{Author, Entry, Kind, Position, Tag},
     name::Name,
     room::item::Item,
-    sent::{Seen, Sent},
+    sent::Seen,
     session::{Session, Step},
 };
 
@@ -27,10 +22,10 @@ use super::{
     conn::Conn,
     desk,
     history::Fate,
+    identity::Identity,
     mail::{Act, Mail},
     moves,
     room::Room,
-    sync::Mutex,
 };
 use crate::net::sniff;
 
@@ -43,104 +38,6 @@ pub(crate) enum Verdict {
     Quit,
     /// Its first line turned out to be an HTTP request: none of it is speech.
     Http,
-}
-
-/// What makes a JSON member the same one after its connection was lost (PROTOCOL §5).
-#[derive(Debug)]
-pub(crate) struct Identity {
-    /// What it has to show: 128 random bits. Of a session of an earlier life of the server it is only known once it is shown.
-    token: OnceLock<Box<str>>,
-    /// The token's SHA-256, which is all that goes to disk.
-    digest: [u8; 32],
-    /// What it sent: the room and the position of each.
-    sent: Mutex<Sent<(Name, Position)>>,
-    /// Others were told that it came, and not that it left.
-    pub(super) announced: AtomicBool,
-    /// The number of its member, once the history knows the session; 0 before.
-    kept: AtomicU64,
-}
-
-impl Identity {
-    pub(crate) fn new() -> Arc<Identity> {
-        let mut random = [0; 16];
-        // Without the system's randomness anybody could guess whose session it is.
-        getrandom::fill(&mut random).expect("the system gives random numbers");
-        let token: Box<str> = format!("{:032x}", u128::from_be_bytes(random)).into();
-        let digest = digest(&token);
-        Arc::new(Identity {
-            token: token.into(),
-            digest,
-            sent: Mutex::new(Sent::new()),
-            announced: AtomicBool::new(false),
-            kept: AtomicU64::new(0),
-        })
-    }
-
-    /// The session of member `number` in an earlier life of the server.
-    pub(super) fn restored(
-        number: u64,
-        digest: [u8; 32],
-        sent: Sent<(Name, Position)>,
-    ) -> Arc<Identity> {
-        Arc::new(Identity {
-            token: OnceLock::new(),
-            digest,
-            sent: Mutex::new(sent),
-            announced: AtomicBool::new(false),
-            kept: AtomicU64::new(number),
-        })
-    }
-
-    /// What it has to show: it has just come, or has just shown it.
-    pub(super) fn token(&self) -> &str {
-        self.token.get().map_or("", |token| token)
-    }
-
-    /// It has shown its token.
-    pub(super) fn shown(&self, token: &str) {
-        self.token.get_or_init(|| token.into());
-    }
-
-    /// The token's SHA-256.
-    pub(crate) fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-
-    /// The number of its member, if the history knows the session.
-    pub(super) fn kept(&self) -> Option<u64> {
-        Some(self.kept.load(Relaxed)).filter(|number| *number > 0)
-    }
-
-    /// The history knows of the session from now on, or doesn't after all.
-    pub(super) fn set_kept(&self, number: u64) {
-        self.kept.store(number, Relaxed);
-    }
-
-    /// The greatest number of its own messages that it may not use any more.
-    pub(super) fn floor(&self) -> Option<u64> {
-        self.sent.lock().floor()
-    }
-
-    /// Forgets what was sent too long ago to come again.
-    pub(super) fn expire(&self, now: Duration) {
-        self.sent.lock().expire(now);
-    }
-}
-
-/// Under what the hub knows a session: nobody learns a token from how long it takes to compare it.
-pub(super) fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
-}
-
-/// The same as text.
-pub(super) fn known_as(digest: &[u8; 32]) -> Box<str> {
-    digest
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
-        .into()
 }
 
 /// A room that a member is in.
@@ -166,6 +63,8 @@ pub(crate) struct Voice {
     pub(crate) waits: bool,
     /// Commands since others had their turn.
     pub(super) commands: usize,
+    /// Of something that it said it may still be told that it is on disk.
+    unacknowledged: bool,
     /// A room, and one past the last record of its own there, while the pump doesn't know of it.
     own: Option<(u32, u64)>,
 }
@@ -184,6 +83,7 @@ impl Voice {
             suspect: false,
             waits: false,
             commands: 0,
+            unacknowledged: false,
             own: None,
         };
         for (room, heard_from) in rooms {
@@ -361,7 +261,10 @@ impl Voice {
         {
             let to = self.session.to();
             match history.acknowledge(kept, conn, to, position) {
-                None => return,
+                None => {
+                    self.unacknowledged = true;
+                    return;
+                }
                 Some(Fate::Lost) => return to.not_stored(&mut self.out, name, position),
                 Some(_) => {}
             }
@@ -504,7 +407,13 @@ impl Voice {
             }
         }
         self.flush(shared, conn);
-        shared.posts.to(conn, Mail::Finish(Arc::clone(conn), ends, farewell));
+        if let Some(history) = shared.posts.history.as_ref().filter(|_| self.unacknowledged) {
+            // What it said is acknowledged before it is closed.
+            self.rooms().for_each(|room| room.publish(&shared.posts));
+            history.leave(conn, ends, farewell);
+        } else {
+            shared.posts.to(conn, Mail::Finish(Arc::clone(conn), ends, farewell));
+        }
     }
 
     /// Whether everyone else is too far behind in a room where it would speak: who can't be made to wait isn't heard.
@@ -517,11 +426,14 @@ impl Voice {
 
     /// Whether reading is to wait: in a room where it speaks, everyone else is too far behind, or the disk is.
     pub(super) fn must_wait(&mut self, shared: &Shared, conn: &Conn, cx: &Context<'_>) -> bool {
-        let mut wait = self.seats.iter().any(|seat| seat.spoke)
+        let disk_is_behind = self.seats.iter().any(|seat| seat.spoke)
             && shared.posts.history.as_ref().is_some_and(|it| it.must_wait(|| cx.waker().clone()));
+        let mut wait = disk_is_behind;
         for seat in self.seats.iter_mut().filter(|seat| seat.spoke) {
             let waker = || cx.waker().clone();
-            seat.spoke = seat.room.tail.must_wait(conn.number(), conn.worker, waker);
+            // Where it spoke it is asked about until nobody is behind any more.
+            seat.spoke =
+                seat.room.tail.must_wait(conn.number(), conn.worker, waker) || disk_is_behind;
             wait |= seat.spoke;
         }
         wait

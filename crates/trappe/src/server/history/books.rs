@@ -12,7 +12,7 @@ use trappe_core::{
 
 use super::History;
 use crate::{
-    server::{room::Room, voice::Identity},
+    server::{identity::Identity, room::Room},
     store::{DbError, MESSAGE_BYTES, Store, StoredMessage, StoredPost, Transaction},
 };
 

@@ -12,6 +12,7 @@ use trappe_core::{
     room::log::Numbers,
 };
 
+use super::Kept;
 use crate::{server::room::Room, store::StoredRoom};
 
 /// A room on disk.
@@ -38,6 +39,8 @@ pub(crate) struct Opening {
     pub(crate) epoch: Epoch,
     pub(crate) numbers: Numbers,
     pub(crate) oldest: u64,
+    /// What is known of its last messages, which are still on their way to the disk.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 /// All rooms on disk, and those that will be there with their first message.
@@ -81,14 +84,15 @@ impl Catalogue {
             None => self.add(name, spare()),
         };
         let entry = self.by_no.get_mut(&no)?;
+        let mut kept = None;
         if let Some(room) = entry.open.upgrade() {
-            // Its last messages are still on their way to the disk.
+            kept.clone_from(&room.kept);
             entry.next = room.tail.with(|log| log.next_seq());
             entry.epoch = room.life.epoch();
             entry.oldest = room.life.oldest_stored().unwrap_or(entry.oldest);
         }
         let numbers = Numbers { next: entry.next, until: entry.until, spare: spare() };
-        Some(Opening { no, epoch: entry.epoch, numbers, oldest: entry.oldest })
+        Some(Opening { no, epoch: entry.epoch, numbers, oldest: entry.oldest, kept })
     }
 
     pub(super) fn knows(&self, name: &Name) -> bool {

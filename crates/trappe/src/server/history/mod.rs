@@ -20,6 +20,7 @@ use std::{
     task::Waker,
 };
 
+use bytes::Bytes;
 use parking_lot::Condvar;
 use tokio::sync::oneshot;
 use trappe_core::{
@@ -43,7 +44,7 @@ pub(crate) use self::{
     kept::{Fate, Kept},
     start::{Restored, open},
 };
-use super::{conn::Conn, room::Room, voice::Identity};
+use super::{conn::Conn, identity::Identity, room::Room};
 use crate::http::HistoryCounts;
 
 /// What is counted of the history, for whoever watches over the hub.
@@ -232,6 +233,11 @@ impl History {
     fn put_on_desk(&self, asked: Asked) {
         self.desk.lock().put(asked);
         self.asked.notify_one();
+    }
+
+    /// A member leaves, and is closed once it is told what became of all that it said.
+    pub(super) fn leave(&self, conn: &Arc<Conn>, ends: Vec<(u32, u64)>, farewell: Bytes) {
+        self.put(Job::Leave(Arc::clone(conn), ends, farewell), 0);
     }
 
     /// Waits until all that was published by now is on disk, and acknowledged.

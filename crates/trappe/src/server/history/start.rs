@@ -27,7 +27,7 @@ use crate::{
     net::address::shown,
     server::{
         Members, Shared,
-        voice::{self, Identity},
+        identity::{self, Identity},
     },
     store::{
         self, Folder, Keep, NewEpoch, Note, OpenError, Reader, Store, StoredPost, StoredSession,
@@ -121,7 +121,7 @@ impl Restored {
             let seen = seen.filter_map(|(id, no, seq)| Some((*id, position(*no, *seq)?)));
             let sent = Sent::restored(session.floor, now, seen);
             let identity = Identity::restored(session.sid, session.token, sent);
-            let token = voice::known_as(&session.token);
+            let token = identity::known_as(&session.token);
             hub.restore_session(now, session.sid, token, session.name.clone(), identity);
         }
         for post in &self.posted {

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use trappe_core::{
     limits::{
@@ -29,13 +30,8 @@ use super::{
     new_epoch,
 };
 use crate::{
-    server::{
-        Shared,
-        conn::Conn,
-        room::Room,
-        voice::{self, Identity},
-    },
-    store::{self, Cause, DbError, Folder, Hole, Keep, Store},
+    server::{Shared, conn::Conn, identity::Identity, mail::Mail, room::Room, voice},
+    store::{self, Cause, DbError, Folder, Hole, Keep, Store, Transaction},
 };
 
 /// Something that is to be written.
@@ -49,6 +45,8 @@ pub(super) enum Job {
     Session(u64, Arc<Identity>, Option<Name>),
     /// Nobody can come back to it any more.
     EndSession(u64),
+    /// A member is closed once all that it said before is acknowledged: where its rooms end, and the last word to it.
+    Leave(Arc<Conn>, Vec<(u32, u64)>, Bytes),
     /// Somebody waits until all before this is written.
     Flush(oneshot::Sender<()>),
     /// The server stops: the last one, with the number of the next member.
@@ -185,7 +183,6 @@ impl Writer {
         };
         match result {
             Ok(()) => {
-                self.history.counts.commits.fetch_add(1, Relaxed);
                 self.tell_stored(settled);
             }
             Err(error) => {
@@ -210,6 +207,9 @@ impl Writer {
             match job {
                 Job::Lost(room, from, next) => self.lose(&room, from, next),
                 // Whoever waits has everything before this dealt with.
+                Job::Leave(conn, ends, farewell) => {
+                    self.shared.posts.to(&conn, Mail::Finish(Arc::clone(&conn), ends, farewell));
+                }
                 Job::Flush(tell) => {
                     let _or_gone = tell.send(());
                 }
@@ -236,11 +236,15 @@ impl Writer {
                     self.books.session(&mut transaction, *sid, identity, name.as_ref())?;
                 }
                 Job::EndSession(sid) => self.books.end_session(&mut transaction, *sid)?,
-                Job::Lost(..) | Job::Flush(_) | Job::Close(_) => {}
+                Job::Lost(..) | Job::Leave(..) | Job::Flush(_) | Job::Close(_) => {}
             }
         }
+        write_lost(&mut transaction, &self.lost, &self.books)?;
         self.books.reserve(&mut transaction, settled)?;
-        transaction.commit()
+        transaction.commit()?;
+        self.history.counts.commits.fetch_add(1, Relaxed);
+        self.forget_lost();
+        Ok(())
     }
 
     /// What was committed is known to be so.
@@ -287,6 +291,12 @@ impl Writer {
         let told = kept.lost(from, next).into_iter().map(|told| (Arc::clone(room), told));
         self.tell(told.collect());
         self.history.committed();
+    }
+
+    /// What was lost is written down, but of rooms that aren't on disk yet.
+    fn forget_lost(&mut self) {
+        let books = &self.books;
+        self.lost.retain(|no, _| !books.has_room(*no));
     }
 
     /// Tells those who waited, each member in the order in which it spoke.
@@ -359,20 +369,9 @@ impl Writer {
             return Err(DbError::Forgetful);
         }
         let mut transaction = store.write()?;
-        for (no, runs) in &self.lost {
-            let catalogue = self.history.catalogue.lock();
-            let Some((name, epoch, _, until)) = catalogue.get(*no) else { continue };
-            let name = name.clone();
-            drop(catalogue);
-            if !self.books.has_room(*no) {
-                transaction.room(*no, &name, epoch, until)?;
-            }
-            for &(first, last) in runs {
-                transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored })?;
-            }
-        }
+        write_lost(&mut transaction, &self.lost, &self.books)?;
         transaction.commit()?;
-        self.lost.clear();
+        self.forget_lost();
         Ok(store)
     }
 
@@ -429,6 +428,20 @@ impl Writer {
             tracing::warn!(%error, "the history was not closed cleanly: the next start says so");
         }
     }
+}
+
+/// Writes down what was lost, of rooms that are on disk.
+fn write_lost(
+    transaction: &mut Transaction<'_>,
+    lost: &BTreeMap<u32, Vec<(u64, u64)>>,
+    books: &Books,
+) -> Result<(), DbError> {
+    for (no, runs) in lost.iter().filter(|(no, _)| books.has_room(**no)) {
+        for &(first, last) in runs {
+            transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored })?;
+        }
+    }
+    Ok(())
 }
 
 /// The next jobs that make one transaction: bounded, so that nobody waits for long.
