@@ -318,6 +318,8 @@ pub const HISTORY_PORTION_BYTES: usize = 16 << 10;
 pub const HISTORY_ROOMS: usize = 100_000;
 /// How long a disk that refused is left alone.
 pub const HISTORY_RETRY: Duration = Duration::from_secs(1);
+/// A disk that has committed nothing for this long, while somebody asks for the last messages, isn't waited for.
+pub const HISTORY_STALLED: Duration = Duration::from_millis(500);
 /// How often it is looked whether something is too old …
 pub const HISTORY_TIDY: Duration = Duration::from_secs(1);
 /// … and how soon again while there is more of it.

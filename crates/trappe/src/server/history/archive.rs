@@ -7,7 +7,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::oneshot;
 use trappe_core::{
-    limits::{BATCH_RECORDS, HISTORY_PORTION_BYTES, HTTP_HISTORY_BYTES, ITEM_BYTES},
+    limits::{
+        BATCH_RECORDS, HISTORY_PORTION_BYTES, HISTORY_STALLED, HTTP_HISTORY_BYTES, ITEM_BYTES,
+    },
     message::Author,
     reply::{Found, To},
     room::{
@@ -76,6 +78,13 @@ impl Desk {
         next.or_else(|| self.asked.pop_front())
     }
 
+    /// What can be answered with less, where the disk hangs: the last messages, as far as the log holds them. Nobody is to miss
+    /// what is said now for what was said before.
+    fn without_waiting(&mut self) -> Vec<Asked> {
+        let is_last = |asked: &mut Asked| matches!(asked, Asked::Listener(_, _, Ask::Last { .. }));
+        self.early.extract_if(.., is_last).collect()
+    }
+
     /// What couldn't be answered when so much was committed.
     fn too_early(&mut self, asked: Asked, commits: u64) {
         if commits == self.commits { self.early.push(asked) } else { self.asked.push_back(asked) }
@@ -113,9 +122,18 @@ impl Archivist {
                     if desk.closed {
                         return;
                     }
-                    match desk.take() {
-                        Some(asked) => break (asked, desk.commits),
-                        None => self.history.asked.wait(&mut desk),
+                    if let Some(asked) = desk.take() {
+                        break (asked, desk.commits);
+                    }
+                    if desk.early.is_empty() {
+                        self.history.asked.wait(&mut desk);
+                    } else if self.history.asked.wait_for(&mut desk, HISTORY_STALLED).timed_out() {
+                        let stalled = desk.without_waiting();
+                        drop(desk);
+                        for asked in stalled {
+                            self.serve_without(asked);
+                        }
+                        desk = self.history.desk.lock();
                     }
                 }
             };
@@ -160,6 +178,14 @@ impl Archivist {
             }
         }
         None
+    }
+
+    /// The same for what can't wait.
+    fn serve_without(&self, asked: Asked) {
+        if let Asked::Listener(conn, _, ask) = asked {
+            let past = Box::new(nothing(&ask));
+            self.shared.posts.to(&conn, Mail::Past(Arc::clone(&conn), past));
+        }
     }
 
     fn past(&mut self, room: &Arc<Room>, ask: &Ask) -> Option<Past> {

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     thread::JoinHandle,
@@ -148,9 +149,19 @@ impl Restored {
         let Threads { folder, store, reader, keep, books } = self.threads;
         let archivist =
             Archivist { shared: Arc::clone(shared), history: Arc::clone(&self.history), reader };
-        std::thread::Builder::new().name("archive".into()).spawn(move || archivist.run())?;
+        std::thread::Builder::new()
+            .name("archive".into())
+            .spawn(move || or_end(|| archivist.run()))?;
         let writer = Writer::new(Arc::clone(shared), self.history, folder, keep, store, books);
-        std::thread::Builder::new().name("history".into()).spawn(move || writer.run())
+        std::thread::Builder::new().name("history".into()).spawn(move || or_end(|| writer.run()))
+    }
+}
+
+/// Without one of its threads the history would keep people waiting for ever: as with a pump, the service starts anew.
+fn or_end(run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        tracing::error!("the history panicked: the process ends");
+        std::process::exit(70);
     }
 }
 
