@@ -40,6 +40,7 @@ store-salvaged = history: the file was damaged; { $kept ->
     }; the old file is left: { $path }
 disk-full = the disk is full: nothing is kept or acknowledged any more, everything is still delivered; make room, the rest happens by itself
 disk-failed = the disk doesn't write ({ $error }): nothing is kept or acknowledged any more, everything is still delivered; it is tried again
+store-damaged = part of the history is damaged ({ $error }); the next start keeps what is sound; until then nothing old is taken away, and searching may find less
 disk-back = the disk writes again; { $count ->
     [0] no message is missing in history
     [one] { $count } message delivered meanwhile isn't in history

@@ -41,6 +41,7 @@ store-salvaged = historique : le fichier était abîmé ; { $kept ->
     } ; l'ancien fichier reste : { $path }
 disk-full = le disque est plein : rien n'est plus gardé ni confirmé, tout est encore livré ; faites de la place, le reste se fait tout seul
 disk-failed = le disque refuse d'écrire ({ $error }) : rien n'est plus gardé ni confirmé, tout est encore livré ; de nouveaux essais suivent
+store-damaged = une partie de l'historique est abîmée ({ $error }) ; le prochain démarrage garde ce qui est sain ; d'ici là, rien d'ancien n'est retiré, et la recherche peut trouver moins
 disk-back = le disque écrit de nouveau ; { $count ->
     [0] il ne manque aucun message dans l'historique
     [one] { $count } message livré entre-temps n'est pas dans l'historique

@@ -3,28 +3,31 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 use trappe_core::{command::Epoch, limits::HISTORY_LOG_BYTES, name::Name};
 
 use super::{
     error::{DbError, db, file},
-    folder::{Folder, Life},
+    folder::{Folder, Life, beside},
+    prune::MESSAGE_BYTES,
     row::StoredMessage,
-    schema::{SETTINGS, id, int, seq_of, uint},
+    schema::{SETTINGS, STOPPED, id, int, seq_of, uint},
 };
 
 /// Bytes of a page of the database, and of what stands around it in its log.
 const PAGE_BYTES: u64 = 4096 + 24;
 
 /// How long the file of the database's log is made: what one transaction adds at most is beyond what begins it anew.
-const WAL_LENGTH_BYTES: u64 = HISTORY_LOG_BYTES + (1 << 20);
+/// The unit tests open hundreds of databases, and measure nothing.
+const WAL_LENGTH_BYTES: u64 = if cfg!(test) { 1 << 17 } else { HISTORY_LOG_BYTES + (1 << 20) };
 
 /// Why numbers of a room are in no history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(crate) enum Cause {
     NotStored,
     /// The disk gave them back changed, or not at all.
     Damaged,
+    /// They are older than what is kept. Nobody writes that down: it is what has no message before it.
+    Forgotten,
 }
 
 impl Cause {
@@ -44,6 +49,7 @@ impl Cause {
             Cause::Unused => "unused",
             Cause::NotStored => "not-stored",
             Cause::Damaged => "damaged",
+            Cause::Forgotten => "forgotten",
         }
     }
 
@@ -92,12 +98,29 @@ pub(crate) struct Store {
     pub(super) starts: u64,
 }
 
+/// The number of no room.
+const NO_ROOM: u32 = (1 << 23) - 1;
+
+/// How long a writer waits for another: for a person's `sqlite3`, or `trappe history`.
+const BUSY: Duration = Duration::from_secs(5);
+
 impl Store {
     /// Opens the database, which is there.
-    pub(super) fn connect(folder: &Folder) -> Result<Store, DbError> {
-        let mut connection = Connection::open(folder.database()).map_err(db("open the history"))?;
+    pub(super) fn connect(path: &Path) -> Result<Store, DbError> {
+        // It is there: one that is made here would be of no form.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection =
+            Connection::open_with_flags(path, flags).map_err(db("open the history"))?;
         connection.set_prepared_statement_cache_capacity(64);
-        connection.execute_batch(SETTINGS).map_err(db("open the history"))?;
+        // A connection that is closed for an error leaves the files as they are, as a crash would: what it knew of them is
+        // not to be trusted. It also keeps the log there, whose absence means something at the next start.
+        let set = connection
+            .busy_timeout(BUSY)
+            .and_then(|()| {
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            })
+            .and_then(|_| connection.execute_batch(SETTINGS));
+        set.map_err(db("open the history"))?;
         let pages = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&pages);
         let hook = move |_: &mut rusqlite::hooks::Wal, used: i32| {
@@ -105,19 +128,22 @@ impl Store {
             Ok(())
         };
         connection.wal_hook(Some(hook)).map_err(db("open the history"))?;
-        Ok(Store { connection, wal: folder.wal(), pages, starts: 0 })
+        Ok(Store { connection, wal: beside(path, "-wal"), pages, starts: 0 })
     }
 
     /// Makes the file of the database's log as long as it will be before it is begun anew: to overwrite costs the disk half of
     /// what it costs to lengthen a file (here 174 µs instead of 413 for a page and fdatasync). What is written there is no part of
-    /// the log until SQLite writes over it: each frame has a sum.
+    /// the log until SQLite writes over it: each frame has a sum. On a disk without room for it, it stays as it is.
     pub(super) fn lengthen_log(&self) -> Result<(), DbError> {
         let lengthen = || -> io::Result<()> {
             let mut log = OpenOptions::new().read(true).write(true).open(&self.wal)?;
-            let mut at = log.seek(SeekFrom::End(0))?;
+            let begun = log.seek(SeekFrom::End(0))?;
             let zeros = vec![0; 1 << 16];
+            let mut at = begun;
             while at < WAL_LENGTH_BYTES {
-                log.write_all(&zeros)?;
+                if log.write_all(&zeros).is_err() {
+                    return log.set_len(begun);
+                }
                 at += zeros.len() as u64;
             }
             log.sync_all()
@@ -140,19 +166,32 @@ impl Store {
         self.pages.load(Relaxed) * PAGE_BYTES
     }
 
-    /// Brings the database's log into the database; it is then begun anew.
+    /// Brings the database's log into the database; it is then begun anew. What somebody still reads stays in the log until
+    /// the next time: nobody is waited for.
     pub(crate) fn checkpoint(&mut self) -> Result<(), DbError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
-            .map_err(db("bring the log into the history"))?;
-        self.pages.store(0, Relaxed);
         let length = fs::metadata(&self.wal).map_or(0, |found| found.len());
-        if length > 8 * WAL_LENGTH_BYTES {
-            // Some reader was in the way for long: it need not stay so large.
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-                .map_err(db("bring the log into the history"))?;
-        }
+        // Where a reader was in the way for long, it need not stay so large.
+        let mode = if length > 8 * WAL_LENGTH_BYTES { "TRUNCATE" } else { "PASSIVE" };
+        let doing = "bring the log into the history";
+        self.connection.busy_timeout(Duration::ZERO).map_err(db(doing))?;
+        let done = self.checkpoint_as(mode);
+        self.connection.busy_timeout(BUSY).map_err(db(doing))?;
+        done
+    }
+
+    /// Brings all of the log into the database; waits for who still reads, up to [`BUSY`].
+    pub(super) fn checkpoint_all(&mut self) -> Result<(), DbError> {
+        self.checkpoint_as("TRUNCATE")
+    }
+
+    fn checkpoint_as(&mut self, mode: &str) -> Result<(), DbError> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let (used, done): (i64, i64) = self
+            .connection
+            .query_row(&sql, [], |row| Ok((row.get(1)?, row.get(2)?)))
+            .map_err(db("bring the log into the history"))?;
+        // Nothing that is in the log is needed any more, or all of it still is.
+        self.pages.store(if used == done { 0 } else { uint(used) }, Relaxed);
         Ok(())
     }
 
@@ -172,6 +211,15 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether there is room to be made in the file for something new: a page that leads to free ones may be damaged. Nothing
+    /// of it stays.
+    pub(super) fn probe(&mut self) -> Result<(), DbError> {
+        let mut transaction = self.write()?;
+        let body = &[0; 1 << 14];
+        let message = StoredMessage { seq: 1, time_us: 0, sid: 0, mid: None, author: None, body };
+        transaction.message(NO_ROOM, &message)
+    }
+
     /// Nothing more will be written: the exact numbers that come next, so that none is left out.
     pub(crate) fn close(
         mut self,
@@ -189,13 +237,14 @@ impl Store {
                 .map_err(db("close the history"))?;
         }
         transaction.meta("next_member", next_member)?;
+        // A copy that was made before this is known by it.
+        transaction.meta(STOPPED, starts)?;
         transaction.commit()?;
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(db("close the history"))?;
+        self.checkpoint_all()?;
         let inode = folder.inode().unwrap_or(0);
         drop(self);
-        folder.set_life(Life { starts, clean: true, inode })
+        let damaged = folder.life().is_some_and(|life| life.damaged);
+        folder.set_life(Life { starts, clean: true, damaged, inode })
     }
 }
 
@@ -322,8 +371,7 @@ impl Transaction<'_> {
     /// Numbers that are in no history. What stands there all the same was never acknowledged, and is taken away.
     pub(crate) fn hole(&mut self, room: u32, hole: &Hole) -> Result<(), DbError> {
         let (first, last) = (id(room, hole.first), id(room, hole.last));
-        let sql = "DELETE FROM message WHERE id BETWEEN ? AND ?";
-        self.run("write down a gap", sql, [first, last])?;
+        self.take_back(room, first, last)?;
         // One that begins where another ends, for the same cause, is that one's end.
         let (from, to) = (int(seq_of(first)), int(seq_of(last)));
         let cause = hole.cause.as_str();
@@ -342,6 +390,37 @@ impl Transaction<'_> {
             "INSERT OR REPLACE INTO hole (room, first, last, cause) VALUES (?, ?, ?, ?)",
             params![room, from, to, cause],
         )
+    }
+
+    /// Removes what stands there of messages that are told to be in no history.
+    fn take_back(&self, room: u32, first: i64, last: i64) -> Result<(), DbError> {
+        let doing = "take back messages";
+        let stored = "SELECT count(*), coalesce(sum(length(body) + ?3), 0) FROM message
+                      WHERE id BETWEEN ?1 AND ?2";
+        let counted = "UPDATE room SET messages = max(messages - ?2, 0), bytes = max(bytes - ?3, 0)
+                       WHERE no = ?1";
+        let sum = |to: i64| -> Result<(i64, i64), DbError> {
+            let found = self.inner.prepare_cached(stored).and_then(|mut it| {
+                let range = params![first, to, int(MESSAGE_BYTES)];
+                it.query_row(range, |row| Ok((row.get(0)?, row.get(1)?)))
+            });
+            found.map_err(db(doing))
+        };
+        if sum(last)?.0 == 0 {
+            return Ok(());
+        }
+        // Those that were counted are not, any more.
+        let to: i64 = self
+            .inner
+            .prepare_cached("SELECT counted_to FROM room WHERE no = ?")
+            .and_then(|mut it| it.query_row([room], |row| row.get(0)))
+            .optional()
+            .map_err(db(doing))?
+            .unwrap_or(0);
+        let (messages, bytes) = sum(last.min(id(room, uint(to))))?;
+        self.run(doing, counted, params![room, messages, bytes])?;
+        self.run(doing, "DELETE FROM search WHERE rowid BETWEEN ? AND ?", [first, last])?;
+        self.run(doing, "DELETE FROM message WHERE id BETWEEN ? AND ?", [first, last])
     }
 
     /// The first member's number that may be given after a restart.

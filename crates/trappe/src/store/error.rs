@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use rusqlite::ErrorCode;
+
 /// Why a database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DbError {
@@ -37,6 +39,9 @@ pub(crate) enum DbError {
         /// What the system said.
         source: io::Error,
     },
+    /// A newer version wrote it.
+    #[error("history.db is of a newer version ({0})")]
+    Newer(u32),
     /// What had been acknowledged is not there any more.
     #[error("what had been stored is not there any more")]
     Forgetful,
@@ -56,11 +61,30 @@ impl DbError {
 
 /// A failure of SQLite while something was being done.
 pub(super) fn db(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> DbError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
     move |source| match source.sqlite_error_code() {
-        Some(DiskFull) => DbError::Full { doing, source },
-        Some(DatabaseCorrupt | NotADatabase) => DbError::Damaged { doing, source },
+        Some(ErrorCode::DiskFull) => DbError::Full { doing, source },
+        _ if is_damage(&source) => DbError::Damaged { doing, source },
         _ => DbError::Other { doing, source },
+    }
+}
+
+/// Whether the file is what is wrong. Every statement is a constant that fits the form of the database: one that SQLite
+/// doesn't understand, or a value of a kind that can't be there, is damage too.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        SqliteFailure, Utf8Error,
+    };
+    match error {
+        SqliteFailure(error, _) | SqlInputError { error, .. } => {
+            let is_sql = error.extended_code == rusqlite::ffi::SQLITE_ERROR;
+            is_sql || matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        }
+        FromSqlConversionFailure(..)
+        | IntegralValueOutOfRange(..)
+        | InvalidColumnType(..)
+        | Utf8Error(..) => true,
+        _ => false,
     }
 }
 
@@ -107,6 +131,9 @@ pub enum OpenError {
 
 impl From<DbError> for OpenError {
     fn from(error: DbError) -> OpenError {
-        OpenError::Other(error.to_string())
+        match error {
+            DbError::Newer(version) => OpenError::Newer(version),
+            error => OpenError::Other(error.to_string()),
+        }
     }
 }

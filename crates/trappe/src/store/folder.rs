@@ -32,6 +32,8 @@ pub(crate) struct Folder {
 pub(super) struct Life {
     pub(super) starts: u64,
     pub(super) clean: bool,
+    /// Damage was met that only the next start can mend.
+    pub(super) damaged: bool,
     pub(super) inode: u64,
 }
 
@@ -69,9 +71,14 @@ impl Folder {
         self.dir.join(DATABASE)
     }
 
+    /// Where a database is made before it takes the place of that one.
+    pub(super) fn new_database(&self) -> PathBuf {
+        beside(&self.database(), ".new")
+    }
+
     /// Where the log of the database is, which is brought into it from time to time.
     pub(super) fn wal(&self) -> PathBuf {
-        self.dir.join(format!("{DATABASE}-wal"))
+        beside(&self.database(), "-wal")
     }
 
     /// The file that the database is, if it is there.
@@ -81,17 +88,27 @@ impl Folder {
 
     pub(super) fn life(&self) -> Option<Life> {
         let text = fs::read_to_string(self.dir.join(LIFE)).ok()?;
-        let value = |key: &str| {
+        let value = |key: &str| -> Option<u64> {
             let mut words = text.split_whitespace();
             words.find_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
         };
-        let clean: u64 = value("clean")?;
-        Some(Life { starts: value("starts")?, clean: clean == 1, inode: value("inode")? })
+        let clean = value("clean")? == 1;
+        let damaged = value("damaged").unwrap_or(0) == 1;
+        Some(Life { starts: value("starts")?, clean, damaged, inode: value("inode")? })
+    }
+
+    /// Damage was met that hinders the writer: the next start makes a new database of what is sound.
+    pub(crate) fn mark_damaged(&self) -> Result<(), DbError> {
+        match self.life() {
+            Some(life) if !life.damaged => self.set_life(Life { damaged: true, ..life }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn set_life(&self, life: Life) -> Result<(), DbError> {
-        let Life { starts, clean, inode } = life;
-        let text = format!("starts={starts} clean={} inode={inode}\n", u8::from(clean));
+        let Life { starts, clean, damaged, inode } = life;
+        let (clean, damaged) = (u8::from(clean), u8::from(damaged));
+        let text = format!("starts={starts} clean={clean} damaged={damaged} inode={inode}\n");
         let (path, new) = (self.dir.join(LIFE), self.dir.join("life.new"));
         let write = || -> io::Result<()> {
             let mut options = OpenOptions::new();
@@ -109,6 +126,13 @@ impl Folder {
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
     }
+}
+
+/// A file beside another, whose name goes on.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(end);
+    name.into()
 }
 
 fn make(dir: &Path) -> Result<(), OpenError> {

@@ -6,11 +6,15 @@ mod db;
 mod error;
 mod folder;
 mod open;
+mod pages;
 mod prune;
 mod read;
 mod row;
 mod salvage;
 mod schema;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::error::OpenError;
 pub(crate) use self::{

@@ -12,10 +12,10 @@ use trappe_core::{command::Epoch, name::Name};
 use super::{
     db::{Cause, Hole, Store, StoredPost},
     error::{DbError, OpenError, db, file},
-    folder::{Folder, Life},
+    folder::{Folder, Life, beside},
     prune::MESSAGE_BYTES,
     salvage::salvage,
-    schema::{APPLICATION_ID, MIGRATIONS, VERSION, id, int, last_id, seq_of, uint},
+    schema::{APPLICATION_ID, MIGRATIONS, STOPPED, VERSION, id, int, last_id, seq_of, uint},
 };
 
 /// A room as it is on disk.
@@ -92,6 +92,8 @@ pub(crate) struct Opened {
     pub(crate) messages: u64,
     /// Rooms of which numbers were never given, since the server ended unclean.
     unused: usize,
+    /// Which start it was that last closed it.
+    stopped: u64,
     pub(crate) notes: Vec<Note>,
 }
 
@@ -106,8 +108,15 @@ pub(crate) fn open(
 ) -> Result<Opened, OpenError> {
     let mut notes = Vec::new();
     let path = folder.database();
+    let life = folder.life();
+    let is_known = life.is_some_and(|life| folder.inode() == Some(life.inode));
+    let mut is_damaged = is_known && life.is_some_and(|life| life.damaged);
     match fs::metadata(&path) {
-        Ok(found) if found.len() > 0 => recognize(&path)?,
+        Ok(found) if found.len() > 0 => match recognize(&path)? {
+            Header::Ours => {}
+            Header::Blank if is_known => is_damaged = true,
+            Header::Blank => return Err(OpenError::Foreign),
+        },
         Ok(_) => {
             create(folder)?;
             notes.push(Note::WasEmpty);
@@ -118,67 +127,106 @@ pub(crate) fn open(
         }
         Err(error) => return Err(file("look at the history")(error).into()),
     }
-    let life = folder.life();
-    let is_new = !notes.is_empty();
-    let log_missing = life.is_some_and(|life| !life.clean) && !folder.wal().exists();
-    let replaced = match life {
-        _ if is_new => None,
-        None => Some(NewEpoch::Unknown),
-        Some(life) if folder.inode() != Some(life.inode) => Some(NewEpoch::Replaced),
-        Some(_) if log_missing => Some(NewEpoch::LogMissing),
-        Some(_) => None,
+    let known = Before { life, is_known, is_new: !notes.is_empty() };
+    let found = if is_damaged {
+        Err(damaged("read the history", "its last use met damage"))
+    } else {
+        known.go_on(folder, &mut notes, new_epoch)
     };
-    let unclean = !is_new && life.is_none_or(|life| !life.clean);
-    let mut opened = match read(folder, unclean) {
+    let opened = match found {
         Err(error) if error.is_damaged() => {
-            let saved = salvage(folder, now_us)?;
-            notes = vec![saved, Note::NewEpoch(NewEpoch::Damaged)];
+            notes = vec![salvage(folder, now_us)?, Note::NewEpoch(NewEpoch::Damaged)];
             let mut opened = read(folder, true)?;
             renew(&mut opened, new_epoch)?;
+            known.begin(folder, &mut opened)?;
             opened
         }
-        Err(error) => return Err(error.into()),
-        Ok(mut opened) => {
-            let known = life.map_or(0, |life| life.starts);
-            let starts = opened.store.starts;
-            let older = (starts < known || starts > known + 1) && !is_new;
-            if let Some(why) = replaced.or(older.then_some(NewEpoch::Older)) {
-                if opened.messages > 0 {
-                    notes.push(Note::NewEpoch(why));
-                }
-                renew(&mut opened, new_epoch)?;
-            } else if unclean {
-                notes.push(Note::Unclean { rooms: opened.unused });
-            }
-            opened
-        }
+        found => found?,
     };
-    let starts = life.map_or(0, |life| life.starts).max(opened.store.starts) + 1;
-    opened.store.starts = starts;
-    let transaction = opened.store.write()?;
-    transaction.meta("starts", starts)?;
-    transaction.commit()?;
-    opened.store.lengthen_log()?;
-    let inode = folder.inode().unwrap_or(0);
-    folder.set_life(Life { starts, clean: false, inode })?;
-    opened.notes = notes;
-    Ok(opened)
+    Ok(Opened { notes, ..opened })
+}
+
+/// What is known before the database is read.
+struct Before {
+    life: Option<Life>,
+    /// The file is the one that was there.
+    is_known: bool,
+    is_new: bool,
+}
+
+impl Before {
+    /// Reads the database, and begins a new epoch where it isn't what it was at the end of its last use.
+    fn go_on(
+        &self,
+        folder: &Folder,
+        notes: &mut Vec<Note>,
+        new_epoch: &mut dyn FnMut() -> Epoch,
+    ) -> Result<Opened, DbError> {
+        let log_missing = self.life.is_some_and(|life| !life.clean) && !folder.wal().exists();
+        let replaced = match self.life {
+            _ if self.is_new => None,
+            None => Some(NewEpoch::Unknown),
+            Some(_) if !self.is_known => Some(NewEpoch::Replaced),
+            Some(_) if log_missing => Some(NewEpoch::LogMissing),
+            Some(_) => None,
+        };
+        let unclean = !self.is_new && self.life.is_none_or(|life| !life.clean);
+        let mut opened = read(folder, unclean)?;
+        opened.store.probe()?;
+        let known = self.life.map_or(0, |life| life.starts);
+        let starts = opened.store.starts;
+        // The same start, but not its end: a copy that was made while it ran.
+        let cut = self.life.is_some_and(|life| life.clean) && opened.stopped != starts;
+        let older = (starts < known || starts > known + 1 || cut) && !self.is_new;
+        if let Some(why) = replaced.or(older.then_some(NewEpoch::Older)) {
+            if opened.messages > 0 {
+                notes.push(Note::NewEpoch(why));
+            }
+            renew(&mut opened, new_epoch)?;
+        } else if unclean {
+            notes.push(Note::Unclean { rooms: opened.unused });
+        }
+        self.begin(folder, &mut opened)?;
+        Ok(opened)
+    }
+
+    /// From here on the database is in use.
+    fn begin(&self, folder: &Folder, opened: &mut Opened) -> Result<(), DbError> {
+        let starts = self.life.map_or(0, |life| life.starts).max(opened.store.starts) + 1;
+        opened.store.starts = starts;
+        let transaction = opened.store.write()?;
+        transaction.meta("starts", starts)?;
+        transaction.commit()?;
+        opened.store.lengthen_log()?;
+        let inode = folder.inode().unwrap_or(0);
+        folder.set_life(Life { starts, clean: false, damaged: false, inode })
+    }
 }
 
 /// Opens the database again after the disk had refused.
 pub(crate) fn reopen(folder: &Folder) -> Result<Store, DbError> {
-    let mut store = Store::connect(folder)?;
+    let mut store = Store::connect(&folder.database())?;
     store.starts = folder.life().map_or(0, |life| life.starts);
     Ok(store)
 }
 
+/// What a file's header is.
+enum Header {
+    Ours,
+    /// Zeros, which no program writes there.
+    Blank,
+}
+
 /// Looks at a file's header, as <https://www.sqlite.org/fileformat2.html#the_database_header> has it, before anything opens it.
-fn recognize(path: &Path) -> Result<(), OpenError> {
+fn recognize(path: &Path) -> Result<Header, OpenError> {
     let mut header = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     match read {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(OpenError::Foreign),
         other => other.map_err(file("look at the history"))?,
+    }
+    if header == [0; 100] {
+        return Ok(Header::Blank);
     }
     let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().expect("four bytes"));
     if !header.starts_with(b"SQLite format 3\0") || word(68) != APPLICATION_ID.cast_unsigned() {
@@ -186,76 +234,92 @@ fn recognize(path: &Path) -> Result<(), OpenError> {
     }
     match word(60) {
         newer if newer > VERSION => Err(OpenError::Newer(newer)),
-        _ => Ok(()),
+        _ => Ok(Header::Ours),
     }
 }
 
 /// Makes an empty database, whole or not at all.
-pub(super) fn create(folder: &Folder) -> Result<(), DbError> {
-    let path = folder.database();
-    let new = path.with_extension("db.new");
-    for leftover in ["", "-journal", "-wal", "-shm"] {
-        let mut name = new.clone().into_os_string();
-        name.push(leftover);
-        let _none = fs::remove_file(name);
-    }
+fn create(folder: &Folder) -> Result<(), DbError> {
+    let new = folder.new_database();
+    make(&new)?;
+    place(folder, &new)
+}
+
+/// Makes an empty database under another name than that of the one that is used.
+pub(super) fn make(new: &Path) -> Result<(), DbError> {
     let doing = "make the history";
-    {
-        let connection = Connection::open(&new).map_err(db(doing))?;
-        connection
-            .execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; BEGIN;")
-            .and_then(|()| connection.execute_batch(&MIGRATIONS.concat()))
-            .and_then(|()| {
-                connection.execute_batch(&format!(
-                    "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
-                ))
-            })
-            .map_err(db(doing))?;
-    }
+    remove(new, &["", "-journal", "-wal", "-shm"]).map_err(file(doing))?;
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    let placed = fs::set_permissions(&new, private)
-        .and_then(|()| File::open(&new)?.sync_all())
-        .and_then(|()| {
-            // The log of a file that is gone would be taken for the new one's.
-            for leftover in [folder.wal(), path.with_extension("db-shm")] {
-                match fs::remove_file(leftover) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-            }
-            fs::rename(&new, &path)
-        })
+    let made = File::create(new).and_then(|_| fs::set_permissions(new, private));
+    made.map_err(file(doing))?;
+    let connection = Connection::open(new).map_err(db(doing))?;
+    let set = format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+    );
+    connection
+        .execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; BEGIN;")
+        .and_then(|()| connection.execute_batch(&MIGRATIONS.concat()))
+        .and_then(|()| connection.execute_batch(&set))
+        .map_err(db(doing))
+}
+
+/// Puts a new database, which nobody has open, in the place of the one that is used.
+pub(super) fn place(folder: &Folder, new: &Path) -> Result<(), DbError> {
+    let path = folder.database();
+    let placed = File::open(new)
+        .and_then(|file| file.sync_all())
+        // The log of a file that is gone would be taken for the new one's.
+        .and_then(|()| remove(&path, &["-wal", "-shm"]))
+        .and_then(|()| remove(new, &["-wal", "-shm"]))
+        .and_then(|()| fs::rename(new, &path))
         .and_then(|()| folder.sync());
-    placed.map_err(file(doing))
+    placed.map_err(file("make the history"))
+}
+
+/// Removes a database's files, those that there are.
+fn remove(path: &Path, ends: &[&str]) -> std::io::Result<()> {
+    for end in ends {
+        match fs::remove_file(beside(path, end)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Everything that is in the database but the messages.
 fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
-    let mut store = Store::connect(folder)?;
+    let mut store = Store::connect(&folder.database())?;
     let doing = "read the history";
+    // A newer server may have ended with its version in the log alone.
+    let version = version(&store.connection).map_err(db(doing))?;
+    if version > VERSION {
+        return Err(DbError::Newer(version));
+    }
     // What the log has goes into the file first: only then its size means something.
-    store
-        .connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .map_err(db(doing))?;
+    store.checkpoint_all()?;
     let pages: i64 =
         store.connection.query_row("PRAGMA page_count", [], |r| r.get(0)).map_err(db(doing))?;
     let size: i64 =
         store.connection.query_row("PRAGMA page_size", [], |r| r.get(0)).map_err(db(doing))?;
     let there = fs::metadata(folder.database()).map_err(file(doing))?.len();
     if there < uint(pages * size) {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        let cut = Some("the file is cut short".to_owned());
-        return Err(db(doing)(rusqlite::Error::SqliteFailure(code, cut)));
+        return Err(damaged(doing, "it is cut short"));
     }
-    migrate(&store.connection)?;
+    migrate(&store.connection, version)?;
     let meta = |key: &str| -> Result<u64, DbError> {
         let sql = "SELECT value FROM meta WHERE key = ?";
         let found = store.connection.query_row(sql, [key], |row| row.get(0)).optional();
         Ok(found.map_err(db(doing))?.map_or(0, uint))
     };
-    let (starts, next_member) = (meta("starts")?, meta("next_member")?.max(1));
+    let (starts, stopped) = (meta("starts")?, meta(STOPPED)?);
+    let next_member = meta("next_member")?.max(1);
     let rooms = rooms(&store.connection).map_err(db(doing))?;
+    // Also what is only needed later is looked at now, where it is small.
+    for table in ["hole", "sent"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        store.connection.query_row(&sql, [], |_| Ok(())).map_err(db(doing))?;
+    }
     let mut unused = 0;
     if unclean {
         let mut transaction = store.write()?;
@@ -275,11 +339,21 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
     let messages = store.connection.query_row(count, [], |row| row.get(0)).map_err(db(doing))?;
     let sessions = sessions(&store.connection).map_err(db(doing))?;
     let posted = posted(&store.connection).map_err(db(doing))?;
-    let next_room = rooms.iter().map(|room| room.no + 1).max().unwrap_or(1);
+    let next_room = next_room(&store.connection).map_err(db(doing))?;
     store.starts = starts;
-    let messages = uint(messages);
-    let notes = Vec::new();
-    Ok(Opened { store, rooms, sessions, posted, next_member, next_room, messages, unused, notes })
+    let (messages, notes) = (uint(messages), Vec::new());
+    Ok(Opened {
+        store,
+        rooms,
+        sessions,
+        posted,
+        next_member,
+        next_room,
+        messages,
+        unused,
+        stopped,
+        notes,
+    })
 }
 
 /// Counts what was stored after the last count, before the server ended unclean.
@@ -304,11 +378,27 @@ fn recount(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A number that no room has ever had, also none that can't be shown.
+fn next_room(connection: &Connection) -> rusqlite::Result<u32> {
+    let greatest = "SELECT max(coalesce((SELECT max(no) FROM room), 0),
+                               coalesce((SELECT max(id) FROM message) >> 40, 0))";
+    let greatest: u32 = connection.query_row(greatest, [], |row| row.get(0))?;
+    Ok(greatest + 1)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// A failure for damage that isn't SQLite's to see.
+fn damaged(doing: &'static str, what: &str) -> DbError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    db(doing)(rusqlite::Error::SqliteFailure(code, Some(what.to_owned())))
+}
+
 /// Brings the form of an older version to the present one.
-fn migrate(connection: &Connection) -> Result<(), DbError> {
+fn migrate(connection: &Connection, version: u32) -> Result<(), DbError> {
     let doing = "bring the history to the present form";
-    let version: u32 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(db(doing))?;
     for (from, step) in MIGRATIONS.iter().enumerate().skip(version as usize) {
         let sql = format!("BEGIN; {step} PRAGMA user_version = {}; COMMIT;", from + 1);
         connection.execute_batch(&sql).map_err(db(doing))?;
@@ -347,9 +437,10 @@ fn last_known(
     transaction: &super::db::Transaction<'_>,
     room: &StoredRoom,
 ) -> rusqlite::Result<u64> {
-    let sql = "SELECT coalesce(max(last), 0) FROM hole WHERE room = ?";
-    let hole: i64 = transaction.inner.query_row(sql, [room.no], |row| row.get(0))?;
-    Ok(uint(hole).max(room.last))
+    let sql = "SELECT max(coalesce((SELECT max(last) FROM hole WHERE room = ?1), 0), counted_to)
+               FROM room WHERE no = ?1";
+    let known: i64 = transaction.inner.query_row(sql, [room.no], |row| row.get(0))?;
+    Ok(uint(known).max(room.last))
 }
 
 fn sessions(connection: &Connection) -> rusqlite::Result<Vec<StoredSession>> {
@@ -378,7 +469,8 @@ fn sessions(connection: &Connection) -> rusqlite::Result<Vec<StoredSession>> {
 }
 
 fn posted(connection: &Connection) -> rusqlite::Result<Vec<StoredPost>> {
-    let sql = "SELECT key, time_us, room, digest, seq FROM posted ORDER BY time_us LIMIT ?";
+    let sql = "SELECT * FROM (SELECT key, time_us, room, digest, seq FROM posted
+               ORDER BY time_us DESC LIMIT ?) ORDER BY time_us";
     let most = int(trappe_core::limits::IDEMPOTENCY_KEYS as u64);
     let mut list = connection.prepare(sql)?;
     let posts = list.query_map([most], |row| {

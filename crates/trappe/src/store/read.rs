@@ -1,5 +1,7 @@
 //! The connection that reads.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
@@ -39,9 +41,14 @@ pub(crate) struct Reader {
 impl Reader {
     /// Opens the database for reading.
     pub(crate) fn open(folder: &Folder) -> Result<Reader, DbError> {
+        Reader::at(&folder.database())
+    }
+
+    /// The same for whoever doesn't hold the folder: a server may be using it.
+    pub(super) fn at(path: &Path) -> Result<Reader, DbError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(folder.database(), flags)
-            .map_err(db("open the history for reading"))?;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(db("open the history for reading"))?;
         connection.set_prepared_statement_cache_capacity(32);
         connection
             .execute_batch("PRAGMA cache_size = -8192; PRAGMA query_only = 1;")
@@ -61,7 +68,9 @@ impl Reader {
     ) -> Result<Portion, DbError> {
         match self.rows(room, from, to, messages, bytes) {
             Ok(rows) => self.joined(room, (from, to), rows),
-            Err(error) if error.is_damaged() => self.around_damage(room, (from, to), messages),
+            Err(error) if error.is_damaged() => {
+                self.around_damage(room, (from, to), messages, bytes)
+            }
             Err(error) => Err(error),
         }
     }
@@ -122,6 +131,13 @@ impl Reader {
 
     /// The hole that begins at a number, as far as `last`.
     fn hole(&self, room: u32, first: u64, last: u64) -> Result<Hole, DbError> {
+        match self.known_hole(room, first, last) {
+            Err(error) if error.is_damaged() => Ok(Hole { first, last, cause: Cause::Damaged }),
+            hole => hole,
+        }
+    }
+
+    fn known_hole(&self, room: u32, first: u64, last: u64) -> Result<Hole, DbError> {
         let doing = "read why messages are missing";
         let mut at = self
             .connection
@@ -150,45 +166,48 @@ impl Reader {
             .optional()
             .map_err(db(doing))?;
         let last = next.map_or(last, |next| last.min(uint(next) - 1));
-        Ok(Hole { first, last, cause: Cause::Damaged })
+        Ok(Hole { first, last, cause: self.unexplained(room, first)? })
     }
 
-    /// Part of the file can't be read: message by message, as far as it can, and over what it can't.
+    /// Why a message is missing of which nothing is written down: it is older than what is kept, or else damaged.
+    fn unexplained(&self, room: u32, seq: u64) -> Result<Cause, DbError> {
+        let doing = "read why messages are missing";
+        let sql = "SELECT 1 FROM message WHERE id BETWEEN ? AND ? LIMIT 1";
+        let mut before = self.connection.prepare_cached(sql).map_err(db(doing))?;
+        let found = before.exists([id(room, 0), id(room, seq)]);
+        match found.map_err(db(doing)) {
+            Ok(false) => Ok(Cause::Forgotten),
+            Ok(true) => Ok(Cause::Damaged),
+            Err(error) if error.is_damaged() => Ok(Cause::Damaged),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Part of the file can't be read: message by message, over what can't be, as far as the next hole after that.
     fn around_damage(
         &self,
         room: u32,
         (from, to): (u64, u64),
         messages: usize,
+        bytes: usize,
     ) -> Result<Portion, DbError> {
-        let single = |seq: u64| match self.rows(room, seq, seq + 1, 1, usize::MAX) {
-            Ok(rows) => Ok(rows.into_iter().next()),
-            Err(error) if error.is_damaged() => Ok(None),
-            Err(error) => Err(error),
-        };
         let to = to.min(from + messages.max(1) as u64);
-        let mut rows = Vec::new();
-        let mut first = from;
-        while first < to {
-            match single(first)? {
-                Some(row) => {
-                    rows.push(row);
-                    break;
-                }
-                None => first += 1,
+        let (mut rows, mut taken) = (Vec::new(), 0);
+        for seq in from..to {
+            match self.rows(room, seq, seq + 1, 1, usize::MAX) {
+                Ok(row) if row.is_empty() && rows.is_empty() => {}
+                Ok(row) if row.is_empty() => break,
+                Ok(row) => rows.extend(row),
+                Err(error) if !error.is_damaged() => return Err(error),
+                Err(_) if rows.is_empty() => {}
+                Err(_) => break,
+            }
+            taken += rows.last().map_or(0, |row: &Row| row.body.len());
+            if taken >= bytes {
+                break;
             }
         }
-        if first == from {
-            let mut next = from + 1;
-            while next < to
-                && let Some(row) = single(next)?
-            {
-                rows.push(row);
-                next += 1;
-            }
-            return Ok(Portion { gap: None, rows, next });
-        }
-        let gap = Hole { first: from, last: first - 1, cause: Cause::Damaged };
-        Ok(Portion { gap: Some(gap), next: first + rows.len() as u64, rows })
+        self.joined(room, (from, to), rows)
     }
 
     /// These messages, as far as they are there.

@@ -80,12 +80,17 @@ impl Row {
         if i64::from(message.sum(id)) != row.get::<_, i64>(6).ok()? {
             return None;
         }
+        Row::of(&message)
+    }
+
+    /// A message whose sum is right.
+    pub(super) fn of(message: &StoredMessage<'_>) -> Option<Row> {
+        let StoredMessage { seq, time_us, sid, mid, author, body } = *message;
         let author = match author {
             None => None,
             // Nobody was ever called so: somebody's own hand was here.
             Some(text) => Some(Name::kept(text)?),
         };
-        let StoredMessage { seq, time_us, sid, mid, body, .. } = message;
         Some(Row { seq, time_us, sid, mid, author, body: body.to_vec() })
     }
 }

@@ -1,131 +1,88 @@
 //! A damaged database: what can still be read of it, and is as it was, goes into a new one. The old file stays.
+//!
+//! Messages are taken from the pages themselves ([`Pages`]), so that a page which leads to others costs none of them. The
+//! small tables are read as far as SQLite can.
 
-use std::fs;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OpenFlags, params};
-use trappe_core::command::Epoch;
+use trappe_core::{command::Epoch, name::Name};
 
 use super::{
-    db::{Cause, Hole, Store},
+    db::{Cause, Hole, Store, Transaction},
     error::{DbError, db, file},
-    folder::Folder,
-    open::{Note, create},
+    folder::{Folder, beside},
+    open::{Note, make, place},
+    pages::Pages,
     prune::MESSAGE_BYTES,
-    row::{COLUMNS, Row, StoredMessage},
+    row::{Row, StoredMessage},
     schema::{id, int, last_id, room_of, seq_of, uint},
 };
 
 /// Messages that are copied in one transaction.
 const COPIED: usize = 10_000;
 
-/// Makes a new database of what is sound in the old one, which stays beside it under another name.
+const DOING: &str = "salvage the history";
+
+/// What is known of a room beside its messages.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// The greatest number that a message had; 0: unknown.
+    last: u64,
+    /// So many messages were counted.
+    counted: u64,
+    /// Up to that one.
+    counted_to: u64,
+}
+
+/// Makes a new database of what is sound in the old one, which stays beside it under another name. Until all of it is there
+/// nothing has changed.
 pub(super) fn salvage(folder: &Folder, now_us: u64) -> Result<Note, DbError> {
-    let old = folder.database();
-    let aside = old.with_extension(format!("db.damaged-{}", now_us / 1_000_000));
-    let doing = "put the damaged history aside";
-    for end in ["", "-wal"] {
-        let (mut from, mut to) = (old.clone().into_os_string(), aside.clone().into_os_string());
-        from.push(end);
-        to.push(end);
-        match fs::rename(from, to) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(file(doing)(error));
-            }
-            _ => {}
-        }
+    let (old, path) = (folder.database(), folder.new_database());
+    make(&path)?;
+    let mut new = Store::connect(&path)?;
+    let mut known = BTreeMap::new();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if let Ok(source) = Connection::open_with_flags(&old, flags) {
+        // What stands in the log only is to be in the pages, too.
+        let _as_far_as_it_can = source.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        // SQLite would refuse to read a file that is shorter than it says.
+        let _as_far_as_it_can = source.execute_batch("PRAGMA writable_schema = ON;");
+        copy_tables(&source, &mut new)?;
+        let _as_far_as_it_can = read_known(&source, &mut known);
     }
-    create(folder)?;
-    let mut new = Store::connect(folder)?;
-    let source = Connection::open_with_flags(
-        &aside,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(db("read the damaged history"))?;
-    let (mut kept, mut lost) = (0, 0);
-    copy_tables(&source, &mut new)?;
-    let mut at = 0;
-    loop {
-        let (rows, next, broken) = sound_rows(&source, at);
-        lost += broken;
-        if !rows.is_empty() {
-            kept += store(&mut new, &rows)?;
-        }
-        match next {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    finish(&mut new, &mut lost)?;
+    let kept = copy_messages(&old, &mut new, &mut known)?;
+    let lost = finish(&mut new, &known)?;
+    new.checkpoint_all()?;
+    drop(new);
+    let aside = keep(folder, now_us / 1_000_000)?;
+    place(folder, &path)?;
     Ok(Note::Salvaged { kept, lost, file: aside })
 }
 
-/// Sound messages from an id on, where to go on, and how many rows were read that aren't sound.
-fn sound_rows(source: &Connection, at: i64) -> (Vec<(i64, Row)>, Option<i64>, u64) {
-    let (mut found, mut broken) = (Vec::new(), 0);
-    let sql = format!("SELECT {COLUMNS} FROM message WHERE id >= ? ORDER BY id");
-    let mut last = None;
-    let read = (|| -> rusqlite::Result<bool> {
-        let mut select = source.prepare(&sql)?;
-        let mut rows = select.query([at])?;
-        while let Some(row) = rows.next()? {
-            let (id, row) = Row::read(row);
-            if last.is_some_and(|last| id <= last) || id < at {
-                // A damaged tree may lead in circles.
-                return Err(rusqlite::Error::QueryReturnedNoRows);
-            }
-            last = Some(id);
-            match row {
-                Some(row) => found.push((id, row)),
-                None => broken += 1,
-            }
-            if found.len() >= COPIED {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    })();
-    let next = match read {
-        Ok(true) => last.map(|last| last + 1),
-        Ok(false) => None,
-        // What can't be read is stepped over: where anything follows it can be found.
-        Err(_) => beyond(source, last.map_or(at, |last| last + 1)),
-    };
-    (found, next, broken)
-}
-
-/// The next id from `at` on at which something can be read, past what is damaged; in growing steps.
-fn beyond(source: &Connection, at: i64) -> Option<i64> {
-    let newest = || -> rusqlite::Result<i64> {
-        source.query_row("SELECT id FROM message ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
-    };
-    // Where even the end can't be read, rooms of a sensible number and length are looked through.
-    let end = newest().unwrap_or_else(|_| at.saturating_add(1 << 24));
-    let (mut from, mut step) = (at + 1, 1);
-    while from <= end {
-        let sql = "SELECT id FROM message WHERE id >= ? ORDER BY id LIMIT 1";
-        match source.query_row(sql, [from], |row| row.get::<_, i64>(0)) {
-            Ok(id) if id >= from => return Some(id),
-            _ => {}
-        }
-        from += step;
-        // A page holds few hundred messages at most: steps stay small beside that at first.
-        step = (step * 2).min(64).max(if room_of(from) == room_of(at) { 1 } else { 64 });
+/// Gives the old file a second name, which no other has: it stays when another takes its place.
+fn keep(folder: &Folder, second: u64) -> Result<PathBuf, DbError> {
+    let old = folder.database();
+    let mut aside = beside(&old, &format!(".damaged-{second}"));
+    let mut again = 1;
+    while fs::symlink_metadata(&aside).is_ok() {
+        again += 1;
+        aside = beside(&old, &format!(".damaged-{second}-{again}"));
     }
-    None
-}
-
-fn store(new: &mut Store, rows: &[(i64, Row)]) -> Result<u64, DbError> {
-    let mut transaction = new.write()?;
-    let mut kept = 0;
-    for (id, row) in rows {
-        let author = row.author.as_ref().map(trappe_core::name::Name::as_str);
-        let Row { seq, time_us, sid, mid, ref body, .. } = *row;
-        transaction
-            .message(room_of(*id), &StoredMessage { seq, time_us, sid, mid, author, body })?;
-        kept += 1;
-    }
-    transaction.commit()?;
-    Ok(kept)
+    let name = |end: &str| match fs::hard_link(beside(&old, end), beside(&aside, end)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    name("")
+        .and_then(|()| name("-wal"))
+        .and_then(|()| folder.sync())
+        .map_err(file("put the damaged history aside"))?;
+    Ok(aside)
 }
 
 /// Rooms, holes, sessions and the rest, as far as they can be read.
@@ -142,80 +99,221 @@ fn copy_tables(source: &Connection, new: &mut Store) -> Result<(), DbError> {
     for (columns, count, table) in TABLES {
         let places = vec!["?"; count].join(", ");
         let sql = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
-        let _as_far_as_it_can_be_read = (|| -> rusqlite::Result<()> {
-            let mut select = source.prepare(&format!("SELECT {columns} FROM {table}"))?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
+        let mut insert = transaction.inner.prepare(&sql).map_err(db(DOING))?;
+        // From both ends: what is damaged may lie between.
+        for order in ["", "ORDER BY 1 DESC"] {
+            let Ok(mut select) = source.prepare(&format!("SELECT {columns} FROM {table} {order}"))
+            else {
+                continue;
+            };
+            let Ok(mut rows) = select.query([]) else { continue };
+            while let Ok(Some(row)) = rows.next() {
                 let values = (0..count).map(|i| row.get(i));
-                let values: Vec<rusqlite::types::Value> =
-                    values.collect::<rusqlite::Result<_>>()?;
-                transaction
-                    .inner
-                    .prepare_cached(&sql)?
-                    .execute(rusqlite::params_from_iter(values))?;
+                let Ok(values) = values.collect::<rusqlite::Result<Vec<rusqlite::types::Value>>>()
+                else {
+                    continue;
+                };
+                // Values that don't fit the table are damage, too.
+                let _as_far_as_it_can = insert.execute(rusqlite::params_from_iter(values));
             }
-            Ok(())
-        })();
+        }
     }
-    let nothing_indexed = "DELETE FROM meta WHERE key LIKE 'indexed_%'";
-    transaction.inner.execute_batch(nothing_indexed).map_err(db("salvage the history"))?;
+    transaction
+        .inner
+        .execute_batch("DELETE FROM meta WHERE key LIKE 'indexed_%' OR key = 'stopped'")
+        .map_err(db(DOING))?;
     transaction.commit()
 }
 
-/// Rooms that are lost get a name again; what is missing between two messages is a hole; everything is counted anew.
-fn finish(new: &mut Store, lost: &mut u64) -> Result<(), DbError> {
-    let doing = "salvage the history";
-    let mut rooms: Vec<u32> = Vec::new();
-    let mut from = 0;
-    loop {
-        let sql = "SELECT id FROM message WHERE id >= ? ORDER BY id LIMIT 1";
-        let found = new.connection.query_row(sql, [from], |row| row.get::<_, i64>(0));
-        let Ok(found) = found else { break };
-        rooms.push(room_of(found));
-        from = id(room_of(found) + 1, 0);
+fn read_known(source: &Connection, known: &mut BTreeMap<u32, Known>) -> rusqlite::Result<()> {
+    let mut rooms = source.prepare("SELECT no, messages, counted_to FROM room")?;
+    let mut rows = rooms.query([])?;
+    while let Some(row) = rows.next()? {
+        let (counted, counted_to) = (uint(row.get(1)?), uint(row.get(2)?));
+        known.insert(row.get(0)?, Known { last: counted_to, counted, counted_to });
     }
+    Ok(())
+}
+
+/// The sound messages of all pages. Tells how many they are.
+fn copy_messages(
+    path: &Path,
+    new: &mut Store,
+    known: &mut BTreeMap<u32, Known>,
+) -> Result<u64, DbError> {
+    let pages = Pages::open(path).map_err(file(DOING))?;
+    let (mut kept, mut found) = (0, Vec::new());
+    for page in 1..=pages.count {
+        let of_page = pages.messages(page).map_err(file(DOING))?;
+        for id in of_page.broken.into_iter().filter(|&id| id > 0) {
+            // A number itself may be what is damaged: of a room that is known only, and only the next few.
+            if let Some(room) = known.get_mut(&room_of(id))
+                && seq_of(id) <= room.last + COPIED as u64
+            {
+                room.last = room.last.max(seq_of(id));
+            }
+        }
+        found.extend(of_page.sound);
+        if found.len() >= COPIED || page == pages.count {
+            kept += store(new, &found)?;
+            found.clear();
+        }
+    }
+    Ok(kept)
+}
+
+fn store(new: &mut Store, rows: &[(i64, Row)]) -> Result<u64, DbError> {
     let mut transaction = new.write()?;
-    for no in rooms {
-        let epoch = Epoch::from_random(0).to_string();
-        let name = format!("room-{no}");
-        let add =
-            "INSERT OR IGNORE INTO room (no, name, key, epoch, next_seq) VALUES (?, ?, ?, ?, 1)";
-        let range = [id(no, 0), last_id(no)];
-        let (mut seq, mut messages, mut bytes, mut holes) = (0, 0, 0, Vec::new());
-        {
-            transaction.inner.execute(add, params![no, name, name, epoch]).map_err(db(doing))?;
-            let sql = "SELECT id, length(body) FROM message WHERE id BETWEEN ? AND ? ORDER BY id";
-            let mut all = transaction.inner.prepare(sql).map_err(db(doing))?;
-            let mut rows = all.query(range).map_err(db(doing))?;
-            while let Some(row) = rows.next().map_err(db(doing))? {
-                let found = seq_of(row.get(0).map_err(db(doing))?);
-                if seq > 0 && found > seq + 1 {
-                    holes.push((seq + 1, found - 1));
-                }
-                seq = found;
-                messages += 1;
-                bytes += uint(row.get(1).map_err(db(doing))?) + MESSAGE_BYTES;
-            }
+    let mut kept = 0;
+    for (id, row) in rows {
+        let room = room_of(*id);
+        let Row { seq, time_us, sid, mid, ref body, .. } = *row;
+        if has(&transaction, room, seq)? {
+            continue;
         }
-        for (first, last) in holes {
-            let sql = "SELECT count(*) FROM hole WHERE room = ?1 AND first <= ?2 AND last >= ?3";
-            let known: i64 = transaction
-                .inner
-                .query_row(sql, params![no, int(first), int(last)], |row| row.get(0))
-                .map_err(db(doing))?;
-            if known == 0 {
-                *lost += last - first + 1;
-                transaction.hole(no, &Hole { first, last, cause: Cause::Damaged })?;
-            }
+        let author = row.author.as_ref().map(Name::as_str);
+        transaction.message(room, &StoredMessage { seq, time_us, sid, mid, author, body })?;
+        kept += 1;
+    }
+    transaction.commit()?;
+    Ok(kept)
+}
+
+/// Whether it is there already, or is known not to be: an old page may hold what was taken back.
+fn has(transaction: &Transaction<'_>, room: u32, seq: u64) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)
+               OR EXISTS (SELECT 1 FROM hole WHERE room = ?2 AND first <= ?3 AND last >= ?3
+                          AND cause != 'damaged')";
+    transaction
+        .inner
+        .prepare_cached(sql)
+        .and_then(|mut it| it.query_row(params![id(room, seq), room, int(seq)], |row| row.get(0)))
+        .map_err(db(DOING))
+}
+
+/// Rooms that are lost get a name again; what is missing between two messages is a hole; everything is counted anew.
+/// Tells how many messages are missing.
+fn finish(new: &mut Store, known: &BTreeMap<u32, Known>) -> Result<u64, DbError> {
+    let mut transaction = new.write()?;
+    let mut lost = 0;
+    let (mut from, mut members) = (0, 0);
+    while let Some(no) = next_room(&transaction, from).map_err(db(DOING))? {
+        from = no + 1;
+        name_again(&transaction, no).map_err(db(DOING))?;
+        let known = known.get(&no).copied().unwrap_or_default();
+        let found = Found::read(&transaction, no, known).map_err(db(DOING))?;
+        for hole in &found.holes {
+            transaction.hole(no, hole)?;
         }
+        let missing: u64 = found.holes.iter().map(|hole| hole.last - hole.first + 1).sum();
+        lost += missing.max(known.counted.saturating_sub(found.of_counted));
+        members = members.max(found.members);
+        let counts = params![
+            no,
+            int(found.messages),
+            int(found.bytes),
+            int(found.last),
+            int(found.last.max(known.last)),
+        ];
         transaction
             .inner
             .execute(
                 "UPDATE room SET messages = ?2, bytes = ?3, counted_to = ?4,
-                     next_seq = max(next_seq, ?4 + 1) WHERE no = ?1",
-                params![no, messages, int(bytes), int(seq)],
+                     next_seq = max(next_seq, ?5 + 1) WHERE no = ?1",
+                counts,
             )
-            .map_err(db(doing))?;
+            .map_err(db(DOING))?;
     }
-    transaction.commit()
+    let sql = "INSERT INTO meta (key, value) VALUES ('next_member',
+                   1 + max(?1, coalesce((SELECT max(sid) FROM session), 0)))
+               ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
+    transaction.inner.execute(sql, [int(members)]).map_err(db(DOING))?;
+    transaction.commit()?;
+    Ok(lost)
+}
+
+/// The first room from `from` on that is known or has messages.
+fn next_room(transaction: &Transaction<'_>, from: u32) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT min(no) FROM (
+                   SELECT (SELECT no FROM room WHERE no >= ?1 ORDER BY no LIMIT 1) AS no
+                   UNION ALL
+                   SELECT (SELECT id FROM message WHERE id >= ?2 ORDER BY id LIMIT 1) >> 40)";
+    transaction.inner.query_row(sql, params![from, id(from, 0)], |row| row.get(0))
+}
+
+/// Gives a room a name that was lost, or that nobody can have.
+fn name_again(transaction: &Transaction<'_>, no: u32) -> rusqlite::Result<()> {
+    let read = "SELECT name, epoch FROM room WHERE no = ?";
+    let known = transaction.inner.query_row(read, [no], |row| {
+        let (name, epoch): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(Name::parse(&name).is_ok() && epoch.parse::<Epoch>().is_ok())
+    });
+    if matches!(known, Ok(true)) {
+        return Ok(());
+    }
+    let add = "INSERT OR IGNORE INTO room (no, name, key, epoch, next_seq) VALUES (?, ?, ?, ?, 1)";
+    transaction.inner.execute("DELETE FROM room WHERE no = ?", [no])?;
+    let mut name = format!("room-{no}");
+    let epoch = Epoch::from_random(0).to_string();
+    // Another room may bear it.
+    while transaction.inner.execute(add, params![no, name, name, epoch])? == 0 {
+        name.push('_');
+    }
+    Ok(())
+}
+
+/// What is there of a room.
+#[derive(Debug, Default)]
+struct Found {
+    messages: u64,
+    bytes: u64,
+    last: u64,
+    /// How many of those that had been counted.
+    of_counted: u64,
+    /// The greatest number of a member.
+    members: u64,
+    /// What is missing, and isn't known yet.
+    holes: Vec<Hole>,
+}
+
+impl Found {
+    fn read(transaction: &Transaction<'_>, no: u32, known: Known) -> rusqlite::Result<Found> {
+        let mut holes =
+            transaction.inner.prepare("SELECT first, last FROM hole WHERE room = ? ORDER BY 1")?;
+        let holes = holes.query_map([no], |row| Ok((uint(row.get(0)?), uint(row.get(1)?))))?;
+        let mut holes = holes.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().peekable();
+        let sql = "SELECT id, length(body), sid FROM message WHERE id BETWEEN ? AND ? ORDER BY id";
+        let mut all = transaction.inner.prepare(sql)?;
+        let mut rows = all.query([id(no, 0), last_id(no)])?;
+        let mut found = Found::default();
+        loop {
+            let row = rows.next()?;
+            let seq = match row {
+                Some(row) => seq_of(row.get(0)?),
+                None => known.last + 1,
+            };
+            // What is missing before this one; before the first one nothing is missed.
+            let mut next = if found.messages > 0 { found.last + 1 } else { seq };
+            while next < seq {
+                match holes.peek() {
+                    Some(&(_, last)) if last < next => {
+                        holes.next();
+                    }
+                    Some(&(first, last)) if first <= next => next = last + 1,
+                    hole => {
+                        let last = hole.map_or(seq, |&(first, _)| first.min(seq)) - 1;
+                        found.holes.push(Hole { first: next, last, cause: Cause::Damaged });
+                        next = last + 1;
+                    }
+                }
+            }
+            let Some(row) = row else { break };
+            found.messages += 1;
+            found.bytes += uint(row.get(1)?) + MESSAGE_BYTES;
+            found.members = found.members.max(uint(row.get(2)?));
+            found.of_counted += u64::from(seq <= known.counted_to);
+            found.last = seq;
+        }
+        Ok(found)
+    }
 }

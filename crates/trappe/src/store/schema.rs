@@ -73,6 +73,9 @@ PRAGMA cache_size = -16384;
 PRAGMA temp_store = MEMORY;
 ";
 
+/// Which start of a server it was that last closed the database, in `meta`.
+pub(super) const STOPPED: &str = "stopped";
+
 /// Bits of a message's id that are its number in its room.
 pub(super) const SEQ_BITS: u32 = 40;
 

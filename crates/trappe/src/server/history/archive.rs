@@ -266,6 +266,7 @@ impl Archivist {
                 Cause::Unused => Lost::Unused,
                 Cause::NotStored => Lost::NotStored,
                 Cause::Damaged => Lost::Damaged,
+                Cause::Forgotten => Lost::Forgotten,
             };
             let late = kept.why_lost(hole.first).map(|(_, why)| why);
             (hole.first, hole.last, late.unwrap_or(lost))

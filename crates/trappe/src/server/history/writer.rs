@@ -102,6 +102,8 @@ pub(super) struct Writer {
     tidy_at: Instant,
     /// When those go into the index for searching that aren't there yet.
     index_at: Option<Instant>,
+    /// Damage was met that only the next start can mend.
+    damaged: bool,
 }
 
 /// The most runs of lost messages of one room that wait to be written down; what lies between two is taken for lost, too.
@@ -129,6 +131,7 @@ impl Writer {
             retry_at: now,
             tidy_at: now,
             index_at: Some(now),
+            damaged: false,
         }
     }
 
@@ -333,6 +336,9 @@ impl Writer {
 
     /// The disk has refused: until it is tried again nothing is written.
     fn fail(&mut self, error: &DbError) {
+        if error.is_damaged() {
+            self.mark_damaged(error);
+        }
         self.store = None;
         self.retry_at = Instant::now() + HISTORY_RETRY;
         if !self.history.failing.swap(true, Relaxed) {
@@ -384,15 +390,33 @@ impl Writer {
     fn tidy(&mut self) {
         self.reopen();
         let idle = self.history.inbox.lock().jobs.is_empty();
-        if let Err(error) = self.tidy_some(idle) {
-            self.fail(&error);
+        match self.tidy_some(idle) {
+            Err(error) if error.is_damaged() => self.mark_damaged(&error),
+            Err(error) => self.fail(&error),
+            Ok(()) => {}
         }
+    }
+
+    /// Old messages, or the index, can't be got at: what is said is stored all the same, and the next start mends it.
+    fn mark_damaged(&mut self, error: &DbError) {
+        if std::mem::replace(&mut self.damaged, true) {
+            return;
+        }
+        if let Err(error) = self.folder.mark_damaged() {
+            tracing::warn!(%error, "the next start won't know of the damage");
+        }
+        let (lang, error) = (self.shared.lang(), error.to_string());
+        self.shared.tell(say(lang, "store-damaged", &[("error", error.as_str().into())]));
     }
 
     fn tidy_some(&mut self, idle: bool) -> Result<(), DbError> {
         let Some(store) = &mut self.store else { return Ok(()) };
         if store.log_bytes() > HISTORY_LOG_BYTES {
             store.checkpoint()?;
+        }
+        if self.damaged {
+            (self.index_at, self.tidy_at) = (None, Instant::now() + HISTORY_TIDY);
+            return Ok(());
         }
         let now = Instant::now();
         if idle && self.index_at.is_some_and(|at| at <= now) {
