@@ -204,7 +204,7 @@ impl View {
         let held = self.oldest_seq();
         let oldest = self.life.oldest_stored().map_or(held, |stored| stored.min(held));
         let other_life =
-            at.epoch.is_some_and(|epoch| epoch != self.life.epoch() || at.seq >= self.end_seq);
+            at.seq >= self.end_seq || at.epoch.is_some_and(|epoch| epoch != self.life.epoch());
         let is_gone = other_life || at.seq.saturating_add(1) < oldest;
         let from = if is_gone { oldest } else { at.seq.saturating_add(1) };
         Resumed {

@@ -63,6 +63,7 @@ pub(super) fn ask(
             if let Some(room) = voice.room(room) {
                 let id = voice.session.to().id;
                 voice.queue(shared, conn, Item::History { room: room.id, count, id });
+                voice.asked_for_past(room.id);
             }
         }
         Request::Search { words, count } => {
@@ -82,6 +83,7 @@ pub(super) fn ask(
             if let Some(room) = voice.room(room) {
                 let id = voice.session.to().id;
                 voice.queue(shared, conn, moves::resume(shared, &room, at, id));
+                voice.asked_for_past(room.id);
             }
         }
         Request::Set { key, version, value } => {

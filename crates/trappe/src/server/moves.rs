@@ -45,6 +45,7 @@ pub(super) fn join(
     if let (Some(room), Some(at)) = (room, after) {
         let id = voice.session.to().id;
         voice.queue(shared, conn, resume(shared, &room, at, id));
+        voice.asked_for_past(room.id);
     }
 }
 
@@ -214,6 +215,7 @@ pub(crate) fn enter(
     }
     if let Some(at) = after {
         voice.queue(shared, conn, resume(shared, &joined.room, at, None));
+        voice.asked_for_past(joined.id);
     }
 }
 
@@ -240,6 +242,10 @@ fn introduce_from(
         let identity = Identity::new();
         let (token, state) = (identity::known_as(identity.digest()), Arc::clone(&identity));
         shared.hub.lock().begin_session(conn.number(), token, state);
+        if let Some(history) = &shared.posts.history {
+            identity.set_kept(conn.number());
+            history.keep_session(conn.number(), &identity, voice.session.author.name.clone());
+        }
         identity
     });
     let identity = Arc::clone(identity);

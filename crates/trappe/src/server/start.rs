@@ -207,11 +207,11 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         let (console, thread) = Console::start(config.lang).map_err(system("start the console"))?;
         (Some(console), Some(thread))
     };
-    let restored = match &config.data {
+    let mut restored = match &config.data {
         Some(dir) if config.history => Some(restore(config, dir)?),
         _ => None,
     };
-    let shared = share(config, &bound, files, console.clone(), restored.as_ref());
+    let shared = share(config, &bound, files, console.clone(), restored.as_mut());
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -343,7 +343,7 @@ fn share(
     bound: &Bound,
     files: u64,
     console: Option<Arc<Console>>,
-    restored: Option<&Restored>,
+    restored: Option<&mut Restored>,
 ) -> Arc<Shared> {
     let retain = Retain { messages: config.retain_messages, bytes: config.retain_bytes };
     let ledger = Arc::new(AtomicUsize::new(0));
@@ -351,7 +351,7 @@ fn share(
     let lag_room_bytes = u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX);
     let states = Arc::default();
     let counters = (&ledger, &states);
-    let history = restored.map(|restored| Arc::clone(&restored.history));
+    let history = restored.as_ref().map(|restored| Arc::clone(&restored.history));
     let lobby = make_room(
         0,
         name.clone(),

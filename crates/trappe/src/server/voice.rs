@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
 /// A room that a member is in.
 pub(crate) struct Seat {
     pub(crate) room: Arc<Room>,
-    /// The first message that it hears by itself.
+    /// The first message that it hears by itself; 0 once it has asked for those before.
     heard_from: u64,
     /// It has said something there since its reader last looked whether to wait.
     spoke: bool,
@@ -193,6 +193,14 @@ impl Voice {
         self.session.rooms = self.seats.len();
     }
 
+    /// The member has asked for what was said before it came: it isn't given the same once more with its welcome.
+    pub(super) fn asked_for_past(&mut self, room: u32) {
+        let seat = self.seats.iter_mut().find(|seat| seat.room.id == room);
+        if let Some(seat) = seat {
+            seat.heard_from = 0;
+        }
+    }
+
     /// The member isn't in a room any more.
     pub(super) fn rise(&mut self, room: u32) {
         self.seats.retain(|seat| seat.room.id != room);
@@ -339,7 +347,7 @@ impl Voice {
         let before = self.seats[0].heard_from;
         let welcomed =
             self.session.greet(|| (room.name().to_string(), room.position()), &mut self.out);
-        if welcomed && shared.greeting > 0 {
+        if welcomed && shared.greeting > 0 && before > 0 {
             let count = shared.greeting;
             self.queue(shared, conn, Item::Greeting { room: room.id, count, before });
         }

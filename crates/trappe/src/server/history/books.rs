@@ -108,6 +108,11 @@ impl Books {
         Books { block, rooms, sessions: BTreeMap::new(), members, uncounted: BTreeMap::new() }
     }
 
+    /// A session of an earlier life of the server is on disk already.
+    pub(super) fn know_session(&mut self, sid: u64, identity: Arc<Identity>) {
+        self.sessions.insert(sid, Session { identity, sent: 0 });
+    }
+
     /// What was said.
     pub(super) fn batch(
         &mut self,

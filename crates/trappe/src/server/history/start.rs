@@ -109,7 +109,7 @@ pub(crate) fn open(
 
 impl Restored {
     /// Sessions that may be taken up, and what was posted lately, are known from the start.
-    pub(crate) fn remember(&self, hub: &mut Members, http: &Http) {
+    pub(crate) fn remember(&mut self, hub: &mut Members, http: &Http) {
         hub.go_on_from(self.next_member);
         let catalogue = self.history.catalogue.lock();
         let position = |no: u32, seq: u64| {
@@ -123,6 +123,7 @@ impl Restored {
             let sent = Sent::restored(session.floor, now, seen);
             let identity = Identity::restored(session.sid, session.token, sent);
             let token = identity::known_as(&session.token);
+            self.threads.books.know_session(session.sid, Arc::clone(&identity));
             hub.restore_session(now, session.sid, token, session.name.clone(), identity);
         }
         for post in &self.posted {
