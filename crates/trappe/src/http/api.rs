@@ -154,11 +154,17 @@ async fn post(
         return Err(error(400, "empty"));
     }
     let now = shared.now();
-    let opened = shared.hub.lock().open(now, room, |id| shared.make_room(id, room.clone()));
-    let (_, room) = opened.map_err(|why| {
-        let (code, text) = reply::hub_error(lang, room, &why);
-        Answer::refusal(503, code, &text)
-    })?;
+    let open = |now| {
+        let opened = shared.has_place(room).and_then(|()| {
+            let mut hub = shared.hub.lock();
+            hub.open(now, room, |id| shared.make_room(id, room.clone())).map(|(_, room)| room)
+        });
+        opened.map_err(|why| {
+            let (code, text) = reply::hub_error(lang, room, &why);
+            Answer::refusal(503, code, &text)
+        })
+    };
+    let waits_in = open(now)?;
     // Whoever posts is slowed as every other sender is; but not for ever, and not while the server stops.
     let slowed = poll_fn(|cx| {
         conn.set_waker(cx.waker());
@@ -166,7 +172,7 @@ async fn post(
         if conn.is_ending() {
             Poll::Ready(false)
         } else if shared.posts.history.as_ref().is_some_and(|history| history.must_wait(waker))
-            || room.tail.must_wait(sender_of(conn), NO_WORKER, waker)
+            || waits_in.tail.must_wait(sender_of(conn), NO_WORKER, waker)
         {
             Poll::Pending
         } else {
@@ -177,6 +183,8 @@ async fn post(
         return Err(error(503, "pressed").with("retry-after", "1"));
     }
     let now = shared.now();
+    // It may have been forgotten meanwhile, and made again.
+    let room = open(now)?;
     let position = match key {
         None => speak(shared, conn, now, &room, author, None, &body).map_err(taken(lang))?,
         Some(key) => {

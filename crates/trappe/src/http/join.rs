@@ -136,8 +136,10 @@ pub(super) fn events(
         }
     };
     // Better refused than told of another room.
-    let opened =
-        shared.hub.lock().open(shared.now(), room, |id| shared.make_room(id, room.clone()));
+    let opened = shared.has_place(room).and_then(|()| {
+        let mut hub = shared.hub.lock();
+        hub.open(shared.now(), room, |id| shared.make_room(id, room.clone()))
+    });
     if let Err(why) = opened {
         let (code, text) = reply::hub_error(lang, room, &why);
         return Err(Answer::refusal(503, code, &text));

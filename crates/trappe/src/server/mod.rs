@@ -194,6 +194,12 @@ impl Shared {
         self.notices && hub.announces(room)
     }
 
+    /// Whether one more room of that name can be made: where history is on, each is kept.
+    pub(crate) fn has_place(&self, name: &Name) -> Result<(), HubError> {
+        let has_place = self.posts.history.as_ref().is_none_or(|history| history.has_place(name));
+        if has_place { Ok(()) } else { Err(HubError::RoomsFull) }
+    }
+
     pub(crate) fn make_room(&self, id: u32, name: Name) -> Arc<Room> {
         make_room(
             id,

@@ -94,6 +94,7 @@ fn go(
 ) -> Option<Arc<Room>> {
     let mut left = Vec::new();
     let went = shared.as_holder(conn, |hub| {
+        shared.has_place(name)?;
         left = voice.seats.iter().map(|seat| shared.announces(hub, seat.room.id)).collect();
         let went = hub.go(now, conn.number(), name, |id| shared.make_room(id, name.clone()))?;
         let arrives = shared.announces(hub, went.to.0);
@@ -146,6 +147,7 @@ fn add_unless(
     was_there: impl Fn(&Arc<Room>) -> bool,
 ) -> Option<Joined<Arc<Room>>> {
     let joined = shared.as_holder(conn, |hub| {
+        shared.has_place(name)?;
         let joined = hub.join(conn.number(), name, |id| shared.make_room(id, name.clone()))?;
         let arrives = shared.announces(hub, joined.id);
         Ok((joined, arrives))
@@ -243,7 +245,6 @@ fn introduce_from(
         let (token, state) = (identity::known_as(identity.digest()), Arc::clone(&identity));
         shared.hub.lock().begin_session(conn.number(), token, state);
         if let Some(history) = &shared.posts.history {
-            identity.set_kept(conn.number());
             history.keep_session(conn.number(), &identity, voice.session.author.name.clone());
         }
         identity

@@ -61,7 +61,7 @@ use crate::{
 const LAST_READ: Duration = Duration::from_millis(500);
 
 /// How long the last messages may take to reach the disk.
-const LAST_FSYNC: Duration = Duration::from_secs(1);
+const LAST_FSYNC: Duration = Duration::from_millis(500);
 
 /// How long a slow terminal may take for its last lines.
 const CONSOLE_LAST: Duration = Duration::from_millis(500);
@@ -274,6 +274,7 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
 /// Delivers what was accepted, says goodbye, ends everything.
 async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Option<JoinHandle<()>>) {
     let lang = shared.defaults.look.lang;
+    let deadline = tokio::time::Instant::now() + SHUTDOWN;
     if let Some(console) = &shared.posts.console {
         console.say(say(lang, "server-stopping", &[]));
     }
@@ -294,12 +295,12 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Optio
             let _ended = worker.join();
         }
     });
-    let _late = tokio::time::timeout(SHUTDOWN.saturating_sub(LAST_READ), joined).await;
+    let _late = tokio::time::timeout_at(deadline, joined).await;
     if let (Some(history), Some(writer)) = (&shared.posts.history, writer) {
         history.close(shared.hub.lock().next_member());
         let closed = tokio::task::spawn_blocking(move || writer.join());
         // What isn't closed by then is found by the next start, as after a crash.
-        let _late = tokio::time::timeout(LAST_FSYNC, closed).await;
+        let _late = tokio::time::timeout_at(deadline, closed).await;
     }
 }
 

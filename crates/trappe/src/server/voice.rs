@@ -226,7 +226,6 @@ impl Voice {
         if let Some(history) = &shared.posts.history
             && identity.kept().is_none()
         {
-            identity.set_kept(conn.number());
             let name = self.session.author.name.clone();
             history.keep_session(conn.number(), &identity, name);
         }
@@ -239,11 +238,9 @@ impl Voice {
                 self.acknowledge(shared, conn, &room, position, Some(id));
             }
             Seen::Before((name, position)) => {
-                let found = shared
-                    .posts
-                    .history
-                    .as_ref()
-                    .and_then(|_| self.rooms().find(|room| *room.name() == name).cloned());
+                // It may have left that room since.
+                let found =
+                    shared.posts.history.as_ref().and_then(|history| history.open_one(&name));
                 match found {
                     Some(room) => self.acknowledge(shared, conn, &room, position, Some(id)),
                     None => self.session.spoke(&mut self.out, name.as_str(), Some(id), || position),
@@ -418,7 +415,9 @@ impl Voice {
         if let Some(history) = shared.posts.history.as_ref().filter(|_| self.unacknowledged) {
             // What it said is acknowledged before it is closed.
             self.rooms().for_each(|room| room.publish(&shared.posts));
-            history.leave(conn, ends, farewell);
+            if let Some(finish) = history.leave(conn, ends, farewell) {
+                shared.posts.to(conn, finish);
+            }
         } else {
             shared.posts.to(conn, Mail::Finish(Arc::clone(conn), ends, farewell));
         }

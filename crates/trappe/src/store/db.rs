@@ -19,7 +19,7 @@ use super::{
     folder::{Folder, Life, beside},
     prune::MESSAGE_BYTES,
     row::StoredMessage,
-    schema::{SETTINGS, STOPPED, id, int, seq_of, uint},
+    schema::{SETTINGS, STOPPED, id, int, last_id, seq_of, uint},
 };
 
 /// Bytes of a page of the database, and of what stands around it in its log.
@@ -282,6 +282,19 @@ impl Transaction<'_> {
         )
     }
 
+    /// Nothing of a room is kept any more.
+    pub(crate) fn forget_room(&mut self, no: u32) -> Result<(), DbError> {
+        let doing = "forget a room";
+        self.run(doing, "DELETE FROM hole WHERE room = ?", [no])?;
+        self.run(doing, "DELETE FROM meta WHERE key = 'indexed_' || ?", [no])?;
+        self.run(
+            doing,
+            "DELETE FROM room WHERE no = ?1 AND NOT EXISTS
+             (SELECT 1 FROM message WHERE id BETWEEN ?2 AND ?3)",
+            params![no, id(no, 0), last_id(no)],
+        )
+    }
+
     /// A message.
     pub(crate) fn message(&mut self, room: u32, it: &StoredMessage<'_>) -> Result<(), DbError> {
         let id = id(room, it.seq);
@@ -372,6 +385,14 @@ impl Transaction<'_> {
     pub(crate) fn hole(&mut self, room: u32, hole: &Hole) -> Result<(), DbError> {
         let (first, last) = (id(room, hole.first), id(room, hole.last));
         self.take_back(room, first, last)?;
+        if hole.cause == Cause::NotStored {
+            // What is sent again under its id is then said again.
+            let range = [i64::from(room), int(hole.first), int(hole.last)];
+            let sql = "DELETE FROM sent WHERE room = ? AND seq BETWEEN ? AND ?";
+            self.run("write down a gap", sql, range)?;
+            let sql = "DELETE FROM posted WHERE room = ? AND seq BETWEEN ? AND ?";
+            self.run("write down a gap", sql, range)?;
+        }
         // One that begins where another ends, for the same cause, is that one's end.
         let (from, to) = (int(seq_of(first)), int(seq_of(last)));
         let cause = hole.cause.as_str();

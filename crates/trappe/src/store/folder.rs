@@ -112,7 +112,9 @@ impl Folder {
         let (path, new) = (self.dir.join(LIFE), self.dir.join("life.new"));
         let write = || -> io::Result<()> {
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
+            // Made anew: one that lies there may be a link to elsewhere.
+            options.write(true).create_new(true).mode(0o600);
+            let _none = fs::remove_file(&new);
             let mut file = options.open(&new)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;

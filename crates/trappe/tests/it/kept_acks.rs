@@ -199,7 +199,7 @@ fn each_message_of_a_member_gets_one_acknowledgement_in_the_order_sent() {
     let mut alice = kept.hub().named("alice");
     alice.ask("/join jeu");
     alice.ask("/ack on");
-    alice.send((1..=5000).map(|n| format!("mot {n}\n")).collect::<String>());
+    alice.send(lines("mot", 5000));
     for n in 1..=5000 {
         let ack = alice.until(|line| line.starts_with("+ack ") || line.starts_with("! "));
         assert_eq!(place(&position_in(&ack)).1, n, "{ack}");
@@ -223,7 +223,7 @@ fn whoever_leaves_is_acknowledged_first() {
         let mut bob = kept.hub().member();
         alice.ask("/ack on");
         // Said, and gone at once: by a word, or by the end of its stream, as `printf … | nc -N` does.
-        alice.send((1..=200).map(|n| format!("mot {n}\n")).collect::<String>() + leaves);
+        alice.send(lines("mot", 200) + leaves);
         alice.finish();
         let lines = alice.last_lines();
         let acks = lines.iter().filter(|line| line.starts_with("+ack ")).count();
@@ -261,7 +261,7 @@ fn what_was_said_before_the_hub_is_told_to_stop_is_kept_and_acknowledged() {
     alice.ask("/ack on");
     let mut said = 0;
     for round in 0..5 {
-        alice.send((1..=300).map(|n| format!("mot {round} {n}\n")).collect::<String>());
+        alice.send(lines(&format!("mot {round}"), 300));
         // Read from it, and then at once told to stop.
         alice.until(|line| line.starts_with("+ack "));
         said += 1;
@@ -275,4 +275,10 @@ fn what_was_said_before_the_hub_is_told_to_stop_is_kept_and_acknowledged() {
         alice = kept.hub().named("alice");
         alice.ask("/ack on");
     }
+}
+
+/// `word 1`, `word 2` and so on, each in a line.
+fn lines(word: &str, count: u32) -> String {
+    let lines: Vec<String> = (1..=count).map(|n| format!("{word} {n}\n")).collect();
+    lines.concat()
 }

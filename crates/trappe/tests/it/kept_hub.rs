@@ -34,15 +34,6 @@ impl Folder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
-
-    /// The names of what is in it, in order.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("the folder is ours");
-        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-        let mut names: Vec<String> = entries.map(|it| name(it.expect("it is there"))).collect();
-        names.sort();
-        names
-    }
 }
 
 impl Drop for Folder {
@@ -185,7 +176,8 @@ impl Talker {
         self.peer.send(lines.collect::<String>());
         for _ in 0..count {
             let ack = self.peer.until(|line| line.starts_with("+ack ") || line.starts_with("! "));
-            self.position = ack.strip_prefix("+ack ").unwrap_or_else(|| panic!("{ack}")).to_owned();
+            let position = ack.strip_prefix("+ack ").unwrap_or_else(|| panic!("{ack}"));
+            position.clone_into(&mut self.position);
             self.said += 1;
         }
     }

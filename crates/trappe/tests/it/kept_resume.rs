@@ -250,7 +250,7 @@ fn bytes_and_line_breaks_come_back_from_the_disk_as_they_were_said() {
         b"\r\n",
         b" ",
         "\u{202e}été😀".as_bytes(),
-        &[b'x'; 64 << 10],
+        &vec![b'x'; 64 << 10],
     ];
     for body in bodies {
         assert_eq!(post(kept.hub(), "octets", "", body).status, 201);

@@ -4,6 +4,9 @@
 //! effect (a line, an end of stream), and proves that something did *not* come by a marker that comes after it.
 
 mod chromium;
+mod disk_lab;
+mod disk_log;
+mod disk_storm;
 mod hub;
 mod json_check;
 mod json_peer;
@@ -29,6 +32,14 @@ mod connect;
 mod console;
 mod crowd;
 mod descriptors;
+mod disk_damage;
+mod disk_full;
+mod disk_kill;
+mod disk_power;
+mod disk_refused;
+mod disk_shim;
+mod disk_start;
+mod disk_sync;
 mod events;
 mod examples;
 mod foreign;

@@ -172,11 +172,13 @@ impl Books {
     pub(super) fn session(
         &mut self,
         transaction: &mut Transaction<'_>,
+        settled: &mut Settled,
         sid: u64,
         identity: &Arc<Identity>,
         name: Option<&Name>,
     ) -> Result<(), DbError> {
         transaction.session(sid, identity.digest(), name)?;
+        settled.members = settled.members.max(sid);
         let identity = Arc::clone(identity);
         self.sessions.entry(sid).or_insert(Session { identity, sent: 0 });
         Ok(())
@@ -190,6 +192,16 @@ impl Books {
     ) -> Result<(), DbError> {
         self.sessions.remove(&sid);
         transaction.end_session(sid)
+    }
+
+    /// Nothing of a room is kept any more.
+    pub(super) fn forget_room(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        no: u32,
+    ) -> Result<(), DbError> {
+        self.rooms.remove(&no);
+        transaction.forget_room(no)
     }
 
     /// It isn't on disk after all.

@@ -95,6 +95,30 @@ impl Catalogue {
         Some(Opening { no, epoch: entry.epoch, numbers, oldest: entry.oldest, kept })
     }
 
+    /// The room of that name, while it is open.
+    pub(super) fn open_one(&self, name: &Name) -> Option<Arc<Room>> {
+        let no = self.by_name.get(&name.folded())?;
+        self.by_no.get(no)?.open.upgrade()
+    }
+
+    /// Whether a room is known, or there is a place for one more; and the rooms of which nothing is kept any more, and that had
+    /// to give way.
+    pub(super) fn has_place(&mut self, name: &Name) -> (bool, Vec<u32>) {
+        if self.knows(name) || self.by_no.len() < HISTORY_ROOMS {
+            return (true, Vec::new());
+        }
+        // All at once: it is a long look.
+        let is_empty = |entry: &Entry| entry.oldest >= entry.next && entry.open.strong_count() == 0;
+        let empty: Vec<u32> =
+            self.by_no.values().filter(|entry| is_empty(entry)).map(|entry| entry.no).collect();
+        for no in &empty {
+            if let Some(entry) = self.by_no.remove(no) {
+                self.by_name.remove(&entry.name.folded());
+            }
+        }
+        (!empty.is_empty(), empty)
+    }
+
     pub(super) fn knows(&self, name: &Name) -> bool {
         self.by_name.contains_key(&name.folded())
     }

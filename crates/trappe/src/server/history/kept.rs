@@ -7,8 +7,8 @@ use trappe_core::{message::Position, reply::To, room::past::Lost};
 
 use crate::server::{conn::Conn, sync::Mutex};
 
-/// The most runs of lost messages that are remembered for one room; older ones are known to the disk.
-const LOST_RUNS: usize = 64;
+/// The most runs of lost messages that are remembered for one room. What is older than all of them isn't told to be stored.
+const LOST_RUNS: usize = 4096;
 
 /// A room that is kept on disk.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ struct Settled {
     next: u64,
     /// Those that are lost: the first and the last of each run.
     lost: VecDeque<(u64, u64)>,
+    /// Up to here runs have been forgotten.
+    forgotten: u64,
     /// Who waits for a message, in the order of the messages but for few.
     waiting: VecDeque<Waiting>,
 }
@@ -63,11 +65,17 @@ impl Settled {
     fn fate(&self, seq: u64) -> Fate {
         if seq >= self.next {
             Fate::Open
-        } else if self.lost.iter().any(|(from, to)| (*from..=*to).contains(&seq)) {
+        } else if seq <= self.forgotten || self.run_of(seq).is_some() {
             Fate::Lost
         } else {
             Fate::Stored
         }
+    }
+
+    /// The run of lost messages that a message is in.
+    fn run_of(&self, seq: u64) -> Option<(u64, u64)> {
+        let at = self.lost.partition_point(|(_, to)| *to < seq);
+        self.lost.get(at).copied().filter(|(from, _)| *from <= seq)
     }
 
     /// Those who need not wait any longer.
@@ -95,7 +103,8 @@ impl Settled {
 impl Kept {
     /// A room whose messages before `next` have been dealt with.
     pub(crate) fn new(no: u32, next: u64) -> Kept {
-        let settled = Settled { next, lost: VecDeque::new(), waiting: VecDeque::new() };
+        let settled =
+            Settled { next, lost: VecDeque::new(), forgotten: 0, waiting: VecDeque::new() };
         Kept { no, settled: Mutex::new(settled) }
     }
 
@@ -126,7 +135,7 @@ impl Kept {
             _ => settled.lost.push_back((from, next - 1)),
         }
         if settled.lost.len() > LOST_RUNS {
-            settled.lost.pop_front();
+            settled.forgotten = settled.lost.pop_front().map_or(0, |(_, to)| to);
         }
         settled.next = settled.next.max(next);
         settled.take()
@@ -140,8 +149,7 @@ impl Kept {
     /// Why a message isn't on disk, where that isn't written there yet; and the last of its run.
     pub(crate) fn why_lost(&self, seq: u64) -> Option<(u64, Lost)> {
         let settled = self.settled.lock();
-        let run = settled.lost.iter().find(|(from, to)| (*from..=*to).contains(&seq));
-        run.map(|(_, to)| (*to, Lost::NotStored))
+        settled.run_of(seq).map(|(_, to)| (to, Lost::NotStored))
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) use self::{
     kept::{Fate, Kept},
     start::{Restored, open},
 };
-use super::{conn::Conn, identity::Identity, room::Room};
+use super::{conn::Conn, identity::Identity, mail::Mail, room::Room};
 use crate::http::HistoryCounts;
 
 /// What is counted of the history, for whoever watches over the hub.
@@ -86,6 +86,21 @@ impl History {
         self.catalogue.lock().open(name, new_epoch)
     }
 
+    /// The room of that name, while it is open; also one that the hub has forgotten, and whose last messages are on their way.
+    pub(super) fn open_one(&self, name: &Name) -> Option<Arc<Room>> {
+        self.catalogue.lock().open_one(name)
+    }
+
+    /// Whether a room can be opened, and kept: it is on disk, or there is a place for it.
+    pub(crate) fn has_place(&self, name: &Name) -> bool {
+        let (has_place, forgotten) = self.catalogue.lock().has_place(name);
+        for no in forgotten {
+            // One that stays is an empty row.
+            let _or_stays = self.put(Job::Forget(no), 0);
+        }
+        has_place
+    }
+
     /// Whether a room is on disk, or will be.
     pub(crate) fn knows(&self, name: &Name) -> bool {
         self.catalogue.lock().knows(name)
@@ -100,31 +115,38 @@ impl History {
     pub(super) fn keep(&self, room: &Arc<Room>, batch: &Arc<Batch>) {
         if batch.messages() > 0 {
             let bytes = usize::try_from(batch.weight()).unwrap_or(usize::MAX);
-            self.put(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
+            let _always_taken = self.put(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
         }
     }
 
     /// A member's session is to be known after a restart, before the first message that it gave a number.
     pub(super) fn keep_session(&self, sid: u64, identity: &Arc<Identity>, name: Option<Name>) {
-        self.put(Job::Session(sid, Arc::clone(identity), name), 0);
+        identity.set_kept(sid);
+        if self.put(Job::Session(sid, Arc::clone(identity), name), 0).is_err() {
+            // The next message that it gives a number tries again.
+            identity.set_kept(0);
+        }
     }
 
     /// Nobody can come back to this session any more.
     pub(super) fn end_session(&self, sid: u64) {
-        self.put(Job::EndSession(sid), 0);
+        // One that stays is over with the next start of the server.
+        let _or_stays = self.put(Job::EndSession(sid), 0);
     }
 
-    fn put(&self, job: Job, bytes: usize) {
-        let waiting = {
+    /// Gives back a job for which there is no room.
+    fn put(&self, job: Job, bytes: usize) -> Result<(), Job> {
+        let put = {
             let mut inbox = self.inbox.lock();
-            inbox.put(job, bytes);
-            inbox.bytes()
+            let put = inbox.put(job, bytes);
+            self.counts.waiting.store(inbox.bytes() as u64, Relaxed);
+            if inbox.bytes() > HISTORY_WAITING_BYTES / 2 {
+                self.pressed.store(true, Relaxed);
+            }
+            put
         };
-        self.counts.waiting.store(waiting as u64, Relaxed);
-        if waiting > HISTORY_WAITING_BYTES / 2 {
-            self.pressed.store(true, Relaxed);
-        }
         self.more.notify_one();
+        put
     }
 
     /// Whether whoever speaks is to wait for the disk; if so, `waker` is woken when it may look again.
@@ -236,14 +258,23 @@ impl History {
     }
 
     /// A member leaves, and is closed once it is told what became of all that it said.
-    pub(super) fn leave(&self, conn: &Arc<Conn>, ends: Vec<(u32, u64)>, farewell: Bytes) {
-        self.put(Job::Leave(Arc::clone(conn), ends, farewell), 0);
+    /// Gives back its end where too much waits for the disk.
+    pub(super) fn leave(
+        &self,
+        conn: &Arc<Conn>,
+        ends: Vec<(u32, u64)>,
+        farewell: Bytes,
+    ) -> Option<Mail> {
+        match self.put(Job::Leave(Arc::clone(conn), ends, farewell), 0) {
+            Err(Job::Leave(conn, ends, farewell)) => Some(Mail::Finish(conn, ends, farewell)),
+            _ => None,
+        }
     }
 
     /// Waits until all that was published by now is on disk, and acknowledged.
     pub(super) async fn flushed(&self) {
         let (tell, told) = oneshot::channel();
-        self.put(Job::Flush(tell), 0);
+        let _always_taken = self.put(Job::Flush(tell), 0);
         let _or_the_writer_is_gone = told.await;
     }
 
@@ -251,7 +282,7 @@ impl History {
     pub(super) fn close(&self, members: u64) {
         self.desk.lock().close();
         self.asked.notify_one();
-        self.put(Job::Close(members), 0);
+        let _always_taken = self.put(Job::Close(members), 0);
     }
 }
 

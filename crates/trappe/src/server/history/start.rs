@@ -95,7 +95,8 @@ pub(crate) fn open(
         order: 0.into(),
         counts: super::Counts::default(),
     });
-    let next_member = opened.next_member;
+    let last = opened.sessions.iter().map(|session| session.sid).max().unwrap_or(0);
+    let next_member = opened.next_member.max(last + 1);
     Ok(Restored {
         history,
         sessions: opened.sessions,

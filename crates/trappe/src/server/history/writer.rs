@@ -45,6 +45,8 @@ pub(super) enum Job {
     Session(u64, Arc<Identity>, Option<Name>),
     /// Nobody can come back to it any more.
     EndSession(u64),
+    /// Nothing of this room is kept any more, and nobody is in it.
+    Forget(u32),
     /// A member is closed once all that it said before is acknowledged: where its rooms end, and the last word to it.
     Leave(Arc<Conn>, Vec<(u32, u64)>, Bytes),
     /// Somebody waits until all before this is written.
@@ -56,7 +58,7 @@ pub(super) enum Job {
 impl Job {
     /// Whether it leaves anything on disk.
     fn is_written(&self) -> bool {
-        matches!(self, Job::Batch(..) | Job::Session(..) | Job::EndSession(_))
+        matches!(self, Job::Batch(..) | Job::Session(..) | Job::EndSession(_) | Job::Forget(_))
     }
 }
 
@@ -68,22 +70,38 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn put(&mut self, job: Job, bytes: usize) {
+    /// Gives back a job for which there is no room.
+    pub(super) fn put(&mut self, job: Job, bytes: usize) -> Result<(), Job> {
+        let bytes = bytes + JOB_BYTES;
+        let is_full = self.bytes + bytes > HISTORY_WAITING_BYTES;
         let job = match job {
             // Whoever speaks has long been made to wait; this is the last bound.
-            Job::Batch(room, batch) if self.bytes + bytes > HISTORY_WAITING_BYTES => {
-                return self.jobs.push((Job::Lost(room, batch.first_seq, batch.end_seq()), 0));
+            Job::Batch(room, batch) if is_full => {
+                let (from, next) = (batch.first_seq, batch.end_seq());
+                match self.jobs.last_mut() {
+                    Some((Job::Lost(last, _, to), _)) if Arc::ptr_eq(last, &room) => {
+                        *to = next;
+                        return Ok(());
+                    }
+                    _ => Job::Lost(room, from, next),
+                }
             }
+            Job::Session(..) | Job::EndSession(_) | Job::Leave(..) if is_full => return Err(job),
             job => job,
         };
+        let bytes = if matches!(job, Job::Lost(..)) { JOB_BYTES } else { bytes };
         self.bytes += bytes;
         self.jobs.push((job, bytes));
+        Ok(())
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }
+
+/// What a job counts for beside what is in it.
+const JOB_BYTES: usize = 200;
 
 /// The writer. See the module.
 pub(super) struct Writer {
@@ -94,7 +112,8 @@ pub(super) struct Writer {
     /// None while the disk refuses.
     store: Option<Store>,
     books: Books,
-    /// What was lost and isn't written down as such yet: at most one run for each room.
+    /// What was lost and isn't written down as such yet. While the disk refuses all is lost, which is one run for each room; what
+    /// doesn't fit into the inbox is written down with the next commit.
     lost: BTreeMap<u32, Vec<(u64, u64)>>,
     /// Messages lost since the disk last worked.
     lost_count: u64,
@@ -105,9 +124,6 @@ pub(super) struct Writer {
     /// Damage was met that only the next start can mend.
     damaged: bool,
 }
-
-/// The most runs of lost messages of one room that wait to be written down; what lies between two is taken for lost, too.
-const LOST_RUNS: usize = 16;
 
 impl Writer {
     pub(super) fn new(
@@ -165,13 +181,14 @@ impl Writer {
     }
 
     fn done(&self, bytes: usize) {
-        let waiting = {
+        let is_relieved = {
             let mut inbox = self.history.inbox.lock();
             inbox.bytes -= bytes;
-            inbox.bytes
+            self.history.counts.waiting.store(inbox.bytes as u64, Relaxed);
+            // Under its lock, as it is pressed: else the one could miss the other.
+            inbox.bytes <= HISTORY_WAITING_BYTES / 4 && self.history.is_pressed()
         };
-        self.history.counts.waiting.store(waiting as u64, Relaxed);
-        if waiting <= HISTORY_WAITING_BYTES / 4 && self.history.is_pressed() {
+        if is_relieved {
             self.history.relieved();
         }
     }
@@ -236,9 +253,10 @@ impl Writer {
                     }
                 }
                 Job::Session(sid, identity, name) => {
-                    self.books.session(&mut transaction, *sid, identity, name.as_ref())?;
+                    self.books.session(&mut transaction, settled, *sid, identity, name.as_ref())?;
                 }
                 Job::EndSession(sid) => self.books.end_session(&mut transaction, *sid)?,
+                Job::Forget(no) => self.books.forget_room(&mut transaction, *no)?,
                 Job::Lost(..) | Job::Leave(..) | Job::Flush(_) | Job::Close(_) => {}
             }
         }
@@ -283,9 +301,8 @@ impl Writer {
         self.lost_count += next - from;
         self.history.counts.lost.fetch_add(next - from, Relaxed);
         let runs = self.lost.entry(kept.no).or_default();
-        let is_full = runs.len() > LOST_RUNS;
         match runs.last_mut() {
-            Some((_, to)) if *to + 1 == from || is_full => *to = next - 1,
+            Some((_, to)) if *to + 1 == from => *to = next - 1,
             _ => runs.push((from, next - 1)),
         }
         let wakers = room.tail.with(trappe_core::room::log::Log::go_on_without);
@@ -377,6 +394,8 @@ impl Writer {
         let mut transaction = store.write()?;
         write_lost(&mut transaction, &self.lost, &self.books)?;
         transaction.commit()?;
+        // There has to be room in the database too, and not just in its log: else it would refuse again in a moment.
+        store.checkpoint()?;
         self.forget_lost();
         Ok(store)
     }
@@ -413,6 +432,13 @@ impl Writer {
         let Some(store) = &mut self.store else { return Ok(()) };
         if store.log_bytes() > HISTORY_LOG_BYTES {
             store.checkpoint()?;
+        }
+        if !self.lost.is_empty() {
+            let mut transaction = store.write()?;
+            write_lost(&mut transaction, &self.lost, &self.books)?;
+            transaction.commit()?;
+            let books = &self.books;
+            self.lost.retain(|no, _| !books.has_room(*no));
         }
         if self.damaged {
             (self.index_at, self.tidy_at) = (None, Instant::now() + HISTORY_TIDY);
