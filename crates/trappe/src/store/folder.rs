@@ -12,7 +12,7 @@ use nix::unistd::{AccessFlags, Uid, access};
 use super::error::{DbError, OpenError, file};
 
 /// The database.
-const DATABASE: &str = "history.db";
+pub(super) const DATABASE: &str = "history.db";
 /// Held by the server that uses the folder; its process id stands in it.
 const LOCK: &str = "lock";
 /// What the last start of a server left beside the database.

@@ -8,7 +8,7 @@ use trappe_core::{keep::Keep as Bounds, limits::IDEMPOTENCY_KEPT};
 use super::{
     db::Store,
     error::{DbError, db},
-    schema::{id, int, last_id, room_of, seq_of, uint},
+    schema::{MERGE_INDEX, id, int, last_id, room_of, seq_of, uint},
 };
 
 /// What a message counts for beside its body.
@@ -178,6 +178,7 @@ impl Store {
             ran.map_err(db(doing))
         };
         run("DELETE FROM search WHERE rowid BETWEEN ? AND ?", &[&first, &last])?;
+        transaction.inner.execute_batch(MERGE_INDEX).map_err(db(doing))?;
         run("DELETE FROM message WHERE id BETWEEN ? AND ?", &[&first, &last])?;
         run(
             "UPDATE room SET messages = max(messages - ?2, 0), bytes = max(bytes - ?3, 0) WHERE no = ?1",

@@ -5,11 +5,11 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
-    db::{Cause, Hole},
     error::{DbError, db},
     folder::Folder,
     row::{COLUMNS, Row},
     schema::{id, int, last_id, seq_of, uint},
+    tables::{Cause, Hole},
 };
 
 /// The next messages of a room, and what is missing before them.
@@ -35,7 +35,7 @@ pub(crate) struct Found {
 /// A connection that reads; each call is one short transaction.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -65,6 +65,21 @@ impl Reader {
         to: u64,
         messages: usize,
         bytes: usize,
+    ) -> Result<Portion, DbError> {
+        // One view of the file for all that is asked of it: meanwhile the writer takes away what is too old.
+        let view = self.connection.unchecked_transaction().map_err(db("read messages"))?;
+        let portion = self.portion_within(room, (from, to), (messages, bytes));
+        // It wrote nothing.
+        drop(view);
+        portion
+    }
+
+    /// The same in a transaction that has begun.
+    pub(super) fn portion_within(
+        &self,
+        room: u32,
+        (from, to): (u64, u64),
+        (messages, bytes): (usize, usize),
     ) -> Result<Portion, DbError> {
         match self.rows(room, from, to, messages, bytes) {
             Ok(rows) => self.joined(room, (from, to), rows),

@@ -14,14 +14,17 @@ use rusqlite::{Connection, OpenFlags, params};
 use trappe_core::{command::Epoch, name::Name};
 
 use super::{
-    db::{Cause, Hole, Store, Transaction},
+    db::Store,
     error::{DbError, db, file},
+    file::{make, place},
     folder::{Folder, beside},
-    open::{Note, make, place},
+    open::Note,
     pages::Pages,
     prune::MESSAGE_BYTES,
     row::{Row, StoredMessage},
     schema::{id, int, last_id, room_of, seq_of, uint},
+    tables::{Cause, Hole},
+    transaction::Transaction,
 };
 
 /// Messages that are copied in one transaction.

@@ -1,7 +1,9 @@
 //! The store on real files, in a folder of its own for each test.
 
+mod checking;
 mod damage;
 mod folder;
+mod moving;
 mod opening;
 mod properties;
 mod pruning;
@@ -17,13 +19,14 @@ use std::{
 use trappe_core::{command::Epoch, name::Name};
 
 use super::{
-    db::{Cause, Hole, Store},
+    db::Store,
     error::{DbError, OpenError},
     folder::Folder,
     open::{Opened, open},
     prune::MESSAGE_BYTES,
     read::Reader,
     row::{Row, StoredMessage},
+    tables::{Cause, Hole},
 };
 
 /// When the tests begin, in microseconds since 1970.

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::store::{
-    db::StoredPost,
-    open::{NewEpoch, Note, StoredSession},
+    open::{NewEpoch, Note},
+    tables::{StoredPost, StoredSession},
 };
 
 /// A room with ten messages, left as by a crash while 100 numbers were reserved, or closed.
@@ -315,6 +315,44 @@ fn a_room_that_nobody_can_be_in_keeps_its_number() {
     let kept = place.open();
     assert_eq!(kept.opened.rooms.len(), 1);
     assert_eq!(kept.opened.next_room, 3, "its messages are not another room's");
+}
+
+#[test]
+fn a_room_that_is_forgotten_leaves_nothing_but_its_number() {
+    let place = Place::new();
+    let mut kept = place.open();
+    kept.room(1, "lobby", 101);
+    kept.room(2, "other", 101);
+    kept.say(1, 1..=3);
+    kept.hole(1, 4, 6, Cause::NotStored);
+    kept.hole(2, 1, 9, Cause::NotStored);
+    let mut transaction = kept.store().write().unwrap();
+    transaction.forget_room(2).unwrap();
+    // One in which something is kept stays.
+    transaction.forget_room(1).unwrap();
+    transaction.commit().unwrap();
+    drop(kept);
+    let kept = place.open();
+    assert_eq!(kept.opened.rooms.len(), 1);
+    assert_eq!(kept.number("SELECT count(*) FROM hole WHERE room = 2"), 0);
+    assert_eq!(kept.number("SELECT count(*) FROM hole WHERE cause = 'not-stored'"), 1);
+    assert_eq!(kept.opened.next_room, 3);
+    assert_eq!(kept.number("SELECT count(*) FROM message"), 3);
+}
+
+#[test]
+fn ids_of_what_is_not_stored_are_forgotten() {
+    let place = Place::new();
+    let mut kept = place.open();
+    kept.room(1, "lobby", 101);
+    let mut transaction = kept.store().write().unwrap();
+    for mid in 1..=6 {
+        transaction.sent(4, mid, 1, mid + 10).unwrap();
+    }
+    transaction.hole(1, &hole(13, 14, Cause::NotStored)).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(kept.number("SELECT count(*) FROM sent"), 4);
+    assert_eq!(kept.number("SELECT count(*) FROM sent WHERE mid IN (3, 4)"), 0);
 }
 
 #[test]

@@ -149,11 +149,24 @@ fn space_comes_back() {
 }
 
 #[test]
+fn the_search_index_gives_its_space_back_too_in_small_steps() {
+    let (_place, mut kept) = with_two_rooms(4000);
+    let bytes = |kept: &Kept| kept.number("SELECT sum(length(block)) FROM search_data");
+    let before = bytes(&kept);
+    prune(&mut kept, &of_room(bounds(Some(100), None, None)), NOW, 100);
+    assert!(bytes(&kept) < before / 4, "{} of {before} bytes are left", bytes(&kept));
+    assert_eq!(kept.reader().search(1, "message", 1000).unwrap().seqs.len(), 100);
+    // What would make one commit do all that is left to do.
+    let sql = "SELECT v FROM search_config WHERE k = 'deletemerge'";
+    assert_eq!(kept.number(sql), 0);
+}
+
+#[test]
 fn old_idempotency_keys_are_forgotten() {
     let (_place, mut kept) = with_two_rooms(1);
     let mut transaction = kept.store().write().unwrap();
     for (key, time_us) in [("old", NOW), ("new", NOW + 100_000_000)] {
-        let post = crate::store::db::StoredPost {
+        let post = crate::store::tables::StoredPost {
             key: key.to_owned(),
             time_us,
             room: 1,
