@@ -40,6 +40,10 @@ Commands
                         what a datagram costs, beside a bare loop of recvmmsg and sendmmsg
   bench state [--only A,B] [--reps N] [--secs S]
                         what a room's shared state costs, and how late it is seen
+  bench store [--only A,B] [--reps N] [--secs S] [--quick]
+                        durable messages/s, CPU per message stored and per live delivery, beside the disk's
+                        limit, redis-server (AOF always) and nats-server (JetStream, sync always), if they are
+                        installed or in target/tools; --quick: once, a second each
   help                  this
 
 Exit codes: 0 all is well, 1 something failed, 2 a mistake on the command line.

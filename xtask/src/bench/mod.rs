@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: trappe beside whichever peers are installed, in turns within each repetition.
 //!
 //! The figures of one machine at one moment mean little; the ratios of one run do. `bench udp` and `bench state` measure
-//! what has no peer: datagrams beside a bare loop, and a room's shared state.
+//! what has no peer: datagrams beside a bare loop, and a room's shared state. `bench store` waits for the disk.
 
 mod bare;
 mod crowd;
@@ -11,6 +11,7 @@ mod machine;
 mod proto;
 mod server;
 mod state;
+mod store;
 mod udp;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ enum What {
     Peers,
     Udp,
     State,
+    Store,
 }
 
 /// What was typed after `bench`.
@@ -54,16 +56,17 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads `udp` or `state`, `--only A,B`, `--reps N`, `--secs S`; an error says what is wrong.
+    /// Reads `udp`, `state` or `store`, `--only A,B`, `--reps N`, `--secs S`, `--quick`; an error says what is wrong.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
         let (what, arguments) = match arguments {
             [first, rest @ ..] if first == "udp" => (What::Udp, rest),
             [first, rest @ ..] if first == "state" => (What::State, rest),
+            [first, rest @ ..] if first == "store" => (What::Store, rest),
             all => (What::Peers, all),
         };
         let (repetitions, seconds) = match what {
             What::Peers => (3, 2),
-            What::Udp => (5, 2),
+            What::Udp | What::Store => (5, 2),
             What::State => (3, 10),
         };
         let mut options = Self { what, only: Vec::new(), repetitions, seconds };
@@ -74,6 +77,7 @@ impl Options {
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--reps" => options.repetitions = bounded(flag, value()?, 25)?,
                 "--secs" => options.seconds = bounded(flag, value()?, 60)?,
+                "--quick" => (options.repetitions, options.seconds) = (1, 1),
                 unknown => return Err(format!("`bench` does not take `{unknown}`")),
             }
         }
@@ -86,6 +90,7 @@ impl Options {
             What::Peers => None,
             What::Udp => Some("udp".to_owned()),
             What::State => Some("state".to_owned()),
+            What::Store => Some("store".to_owned()),
         };
         let mut words: Vec<String> = what.into_iter().collect();
         words.extend(["--reps".into(), self.repetitions.to_string()]);
@@ -97,7 +102,12 @@ impl Options {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
+        self.only.is_empty() || self.only(name)
+    }
+
+    /// It is named.
+    fn only(&self, name: &str) -> bool {
+        self.only.iter().any(|only| only == name)
     }
 
     /// That what is to be measured alone is there.
@@ -171,6 +181,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             options.check(&state::names())?;
             Ok(state::run(&trappe, &scratch, options))
         }
+        What::Store => store::run(&trappe, &workspace.root.join("target/tools"), &scratch, options),
     }
 }
 
@@ -313,6 +324,8 @@ mod tests {
         let state = parse("state --reps 2").expect("it is right");
         assert_eq!((state.what, state.repetitions, state.seconds), (What::State, 2, 10));
         assert_eq!(state.arguments().join(" "), "state --reps 2 --secs 10");
+        let quick = parse("store --quick").expect("it is right");
+        assert_eq!(quick.arguments().join(" "), "store --reps 1 --secs 1");
         assert!(
             parse("udp --only both").is_ok_and(|udp| udp.wants("both") && !udp.wants("in-paced"))
         );

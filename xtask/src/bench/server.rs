@@ -27,13 +27,13 @@ pub(super) const STARTED: &str = "Le serveur est démarré !";
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) wire: Wire,
-    program: PathBuf,
+    pub(super) program: PathBuf,
     /// With `{port}` and `{dir}` (a scratch folder) to be filled in.
-    arguments: &'static [&'static str],
+    pub(super) arguments: &'static [&'static str],
     /// It chooses its port itself and prints it.
-    says_port: bool,
+    pub(super) says_port: bool,
     /// It can be connected to; the bare loop takes nothing but datagrams.
-    listens: bool,
+    pub(super) listens: bool,
     /// The most members that it can hold.
     pub(super) members_max: usize,
 }

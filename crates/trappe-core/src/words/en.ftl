@@ -424,3 +424,97 @@ help-ping = asks the server for a pong
 help-why = tells a connection's state, what it missed and why
 help-help = gives this help
 help-quit = leaves, with a last word if you like
+
+## trappe history
+
+history-cli-no-folder = { $path }: there is no such folder; give --data the one in which a server keeps its history
+history-cli-no-history = { $path }: no history is kept there yet; trappe server --data begins one
+history-cli-owner = { $path } belongs to another user; run this as that one, else its server can't use what you leave there
+history-cli-used = { $path } is used by process { $pid }; stop it first; list, show, search, export and check work beside it
+history-cli-no-room = { $room }: there is no such room in this history; trappe history list shows those that are
+history-cli-other-life = { $position } is no position of { $room }; positions there begin with { $epoch }@ and end at { $last }
+history-cli-header = room messages bytes oldest position newest position gaps
+history-cli-no-rooms = nothing was said yet
+history-cli-unindexed = { $count ->
+    [one] { $count } message isn't in the index yet, and wasn't searched
+   *[other] { $count } messages aren't in the index yet, and weren't searched
+    }; a server that uses this history puts them there
+history-cli-more = older messages have these words too; --limit gives more
+history-cli-imported = { $messages ->
+    [one] { $messages } message imported
+   *[other] { $messages } messages imported
+    }, { $rooms ->
+    [one] { $rooms } room
+   *[other] { $rooms } rooms
+    }
+history-cli-line = line { $line }: { $why }; nothing was imported
+history-cli-line-too-long = longer than any message may be
+history-cli-line-not-json = this isn't JSON ({ $error })
+history-cli-line-not-object = this is no JSON object
+history-cli-line-not-export = an export begins with one line that says so ("trappe":"history"), and has no second one
+history-cli-line-newer = the export is of a newer version ({ $version }); use that version of trappe
+history-cli-line-field = the field { $field } is missing, or has a value that it can't have
+history-cli-line-unknown = the field { $field } is unknown
+history-cli-line-other-room = the lines of a room follow the one that begins it, with its epoch
+history-cli-line-twice = this room was there before
+history-cli-line-other-life = this history has the room already, in another life (epoch); import into another folder
+history-cli-line-clash = this history has the room already, and goes on with number { $next }, not { $from }; import into another folder, or export with --after
+history-cli-line-order = number { $expected } was to come next, not { $found }; what is left out is told by a line with "gap"
+history-cli-line-unfinished = the room ends too early: number { $expected } was to come next
+history-cli-line-rooms = the first line says { $said ->
+    [one] { $said } room
+   *[other] { $said } rooms
+    }, and there { $found ->
+    [one] is { $found }
+   *[other] are { $found }
+    }
+history-cli-line-too-many-rooms = more than { $limit } rooms
+history-cli-read-failed = { $path }: { $error }
+history-cli-sound = { $path } is sound: { $rooms ->
+    [one] { $rooms } room
+   *[other] { $rooms } rooms
+    }, { $messages ->
+    [one] { $messages } message
+   *[other] { $messages } messages
+    }
+history-cli-damaged = { $path } is damaged: { $count ->
+    [one] { $count } thing isn't as it should be
+   *[other] { $count } things aren't as they should be
+    }; { $messages ->
+    [one] { $messages } message is sound
+   *[other] { $messages } messages are sound
+    }; trappe history export saves what is, trappe history import makes a new file of it
+history-cli-and-more = … and { $count } more
+history-cli-indexing = { $count ->
+    [one] { $count } message isn't in the index for searching yet: that is no damage
+   *[other] { $count } messages aren't in the index for searching yet: that is no damage
+    }
+history-cli-bad-structure = the file's structure: { $text }
+history-cli-bad-cut = the file is cut short: { $bytes } bytes of { $wanted }
+history-cli-bad-unreadable = table { $table }: part of it can't be read ({ $error })
+history-cli-bad-changed = { $room } { $from }..{ $to }: not as it was stored; nobody is given it
+history-cli-bad-no-room = room { $number } doesn't exist, and has { $messages ->
+    [one] { $messages } message
+   *[other] { $messages } messages
+    }
+history-cli-bad-room = room { $number }, "{ $name }": nobody can enter it; its name, its key or its epoch is wrong
+history-cli-bad-reused = { $room }: the next number is { $next }, but number { $last } was given already
+history-cli-bad-counted = { $room }: { $messages } messages and { $bytes } bytes are counted, but there are { $found-messages } and { $found-bytes }; --keep takes away too much or too little
+history-cli-bad-hole = { $room } { $from }..{ $to }: this gap can't be one
+history-cli-bad-full-hole = { $room } { $from }..{ $to }: told as a gap, but { $messages ->
+    [one] { $messages } message is
+   *[other] { $messages } messages are
+    } there
+history-cli-bad-missing = { $room } { $from }..{ $to }: gone, and no gap tells why
+history-cli-bad-index = the index for searching: { $missing ->
+    [one] { $missing } message is
+   *[other] { $missing } messages are
+    } missing, { $extra ->
+    [one] { $extra } entry has
+   *[other] { $extra } entries have
+    } no message
+history-cli-pruned = { $messages ->
+    [0] no message was too old or too much
+    [one] { $messages } message taken away
+   *[other] { $messages } messages taken away
+    }; history.db has { $bytes } bytes, { $before } before

@@ -425,3 +425,94 @@ help-ping = demande au serveur un pong
 help-why = dit l'état d'une connexion, ce qu'elle a manqué et pourquoi
 help-help = donne cette aide
 help-quit = part, avec un dernier mot si l'on veut
+
+## trappe history
+
+history-cli-no-folder = { $path } : ce dossier n'existe pas ; donnez à --data celui où un serveur garde son historique
+history-cli-no-history = { $path } : aucun historique n'y est encore gardé ; trappe server --data en commence un
+history-cli-owner = { $path } est à un autre utilisateur ; lancez ceci sous son nom, sinon son serveur ne pourra se servir de ce que vous y laissez
+history-cli-used = { $path } est utilisé par le processus { $pid } ; arrêtez-le d'abord ; list, show, search, export et check marchent à côté de lui
+history-cli-no-room = { $room } : ce salon n'est pas dans cet historique ; trappe history list montre ceux qui y sont
+history-cli-other-life = { $position } n'est pas une position de { $room } ; elles y commencent par { $epoch }@ et finissent à { $last }
+history-cli-header = salon messages octets premier position dernier position trous
+history-cli-no-rooms = rien n'a encore été dit
+history-cli-unindexed = { $count ->
+    [one] { $count } message n'est pas encore dans l'index, et n'a pas été cherché
+   *[other] { $count } messages ne sont pas encore dans l'index, et n'ont pas été cherchés
+    } ; un serveur qui utilise cet historique les y met
+history-cli-more = des messages plus anciens ont aussi ces mots ; --limit en donne davantage
+history-cli-imported = { $messages ->
+    [one] { $messages } message importé
+   *[other] { $messages } messages importés
+    }, { $rooms ->
+    [one] { $rooms } salon
+   *[other] { $rooms } salons
+    }
+history-cli-line = ligne { $line } : { $why } ; rien n'est importé
+history-cli-line-too-long = plus longue qu'aucun message ne peut l'être
+history-cli-line-not-json = ce n'est pas du JSON ({ $error })
+history-cli-line-not-object = ce n'est pas un objet JSON
+history-cli-line-not-export = un export commence par une ligne qui le dit ("trappe":"history"), et n'en a pas de seconde
+history-cli-line-newer = l'export est d'une version plus récente ({ $version }) ; prenez cette version de trappe
+history-cli-line-field = le champ { $field } manque, ou a une valeur qu'il ne peut avoir
+history-cli-line-unknown = le champ { $field } est inconnu
+history-cli-line-other-room = les lignes d'un salon suivent celle qui le commence, avec son epoch
+history-cli-line-twice = ce salon est déjà venu plus haut
+history-cli-line-other-life = cet historique a déjà ce salon, dans une autre vie (epoch) ; importez dans un autre dossier
+history-cli-line-clash = cet historique a déjà ce salon, et le poursuit au numéro { $next }, non { $from } ; importez dans un autre dossier, ou exportez avec --after
+history-cli-line-order = le numéro { $expected } devait suivre, non { $found } ; ce qui est omis se dit par une ligne avec "gap"
+history-cli-line-unfinished = le salon finit trop tôt : le numéro { $expected } devait suivre
+history-cli-line-rooms = la première ligne dit { $said ->
+    [one] { $said } salon
+   *[other] { $said } salons
+    }, et il y en a { $found }
+history-cli-line-too-many-rooms = plus de { $limit } salons
+history-cli-read-failed = { $path } : { $error }
+history-cli-sound = { $path } est sain : { $rooms ->
+    [one] { $rooms } salon
+   *[other] { $rooms } salons
+    }, { $messages ->
+    [one] { $messages } message
+   *[other] { $messages } messages
+    }
+history-cli-damaged = { $path } est abîmé : { $count ->
+    [one] { $count } chose n'est pas comme elle devrait être
+   *[other] { $count } choses ne sont pas comme elles devraient être
+    } ; { $messages ->
+    [one] { $messages } message est sain
+   *[other] { $messages } messages sont sains
+    } ; trappe history export sauve ce qui l'est, trappe history import en fait un nouveau fichier
+history-cli-and-more = … et { $count } de plus
+history-cli-indexing = { $count ->
+    [one] { $count } message n'est pas encore dans l'index de recherche : ce n'est pas un dommage
+   *[other] { $count } messages ne sont pas encore dans l'index de recherche : ce n'est pas un dommage
+    }
+history-cli-bad-structure = la structure du fichier : { $text }
+history-cli-bad-cut = le fichier est coupé : { $bytes } octets sur { $wanted }
+history-cli-bad-unreadable = table { $table } : une partie ne peut être lue ({ $error })
+history-cli-bad-changed = { $room } { $from }..{ $to } : pas tel qu'il fut gardé ; il n'est donné à personne
+history-cli-bad-no-room = le salon { $number } n'existe pas, et a { $messages ->
+    [one] { $messages } message
+   *[other] { $messages } messages
+    }
+history-cli-bad-room = salon { $number }, « { $name } » : nul ne peut y entrer ; son nom, sa clé ou son epoch est faux
+history-cli-bad-reused = { $room } : le prochain numéro est { $next }, mais le numéro { $last } fut déjà donné
+history-cli-bad-counted = { $room } : { $messages } messages et { $bytes } octets sont comptés, mais il y en a { $found-messages } et { $found-bytes } ; --keep retire trop ou trop peu
+history-cli-bad-hole = { $room } { $from }..{ $to } : ce trou n'en peut être un
+history-cli-bad-full-hole = { $room } { $from }..{ $to } : dit être un trou, mais { $messages ->
+    [one] { $messages } message y est
+   *[other] { $messages } messages y sont
+    }
+history-cli-bad-missing = { $room } { $from }..{ $to } : disparu, et aucun trou ne dit pourquoi
+history-cli-bad-index = l'index de recherche : { $missing ->
+    [one] { $missing } message manque
+   *[other] { $missing } messages manquent
+    }, { $extra ->
+    [one] { $extra } entrée est
+   *[other] { $extra } entrées sont
+    } sans message
+history-cli-pruned = { $messages ->
+    [0] aucun message n'était trop vieux ou de trop
+    [one] { $messages } message retiré
+   *[other] { $messages } messages retirés
+    } ; history.db a { $bytes } octets, { $before } avant

@@ -2,6 +2,7 @@
 
 mod client;
 mod exit;
+mod history;
 mod out;
 mod place;
 mod server;
@@ -30,7 +31,8 @@ Examples:
   trappe client                     the same, with trappe's own client
   trappe client -m 'Bonjour'        says one thing
   trappe tap alice                  what alice sends and is sent, byte by byte
-  trappe server --open              a hub for everyone who reaches the port";
+  trappe server --open              a hub for everyone who reaches the port
+  trappe history list --data DIR    what a hub has kept there";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -40,6 +42,8 @@ enum Command {
     Client(client::ClientArgs),
     /// Shows what passes on the wire of a hub's members, byte by byte
     Tap(tap::TapArgs),
+    /// Reads, checks and moves what a hub keeps on disk
+    History(history::HistoryArgs),
 }
 
 /// The whole program: reads the command line, does it, and says how it went.
@@ -57,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Server(args) => server::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Tap(args) => tap::run(&args),
+        Command::History(args) => history::run(&args),
     }
     .into()
 }

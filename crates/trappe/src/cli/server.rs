@@ -194,7 +194,7 @@ fn bounded(bytes: usize) -> Result<usize, String> {
 }
 
 /// Where data is kept: as typed, else where systemd says, which may name several folders.
-fn data(typed: Option<&Path>, state_directory: Option<&OsStr>) -> Option<PathBuf> {
+pub(super) fn data(typed: Option<&Path>, state_directory: Option<&OsStr>) -> Option<PathBuf> {
     let of_systemd = || std::env::split_paths(state_directory?).next();
     typed.map(Path::to_owned).or_else(of_systemd).filter(|path| !path.as_os_str().is_empty())
 }
@@ -295,7 +295,7 @@ fn sentence(error: &StartError, lang: Lang) -> String {
 }
 
 /// Why nothing can be kept in the folder `path`, and the way out.
-fn data_sentence(path: &Path, error: &OpenError, lang: Lang) -> String {
+pub(super) fn data_sentence(path: &Path, error: &OpenError, lang: Lang) -> String {
     let at =
         |path: &Path, id: &'static str| say(lang, id, &[("path", shown(path).as_str().into())]);
     let file = path.join("history.db");

@@ -1,367 +1,450 @@
-//! Whether a database is what it ought to be, in words.
+//! Whether a history is what it should be. Nothing is changed.
 
-use std::{fmt, path::Path};
-
-use rusqlite::{Connection, OptionalExtension, params};
-use trappe_core::name::Name;
-
-use super::{
-    error::{DbError, OpenError, db},
-    prune::MESSAGE_BYTES,
-    read::Reader,
-    schema::{id, int, last_id, room_of, seq_of, uint},
-    tables::Cause,
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
 };
 
-/// So many findings are told.
-const FINDINGS: usize = 1000;
-/// Messages that are read at a time, and bytes of them.
-const PORTION: (usize, usize) = (1000, 1 << 20);
+use rusqlite::{Connection, OptionalExtension, params};
+use trappe_core::{command::Epoch, name::Name};
 
-const DOING: &str = "check the history";
+use super::{
+    error::DbError,
+    prune::MESSAGE_BYTES,
+    row::{COLUMNS, Row},
+    schema::{id, int, last_id, room_of, seq_of, uint},
+    tables::Cause,
+    visit::{Visit, unindexed},
+};
 
-/// Something that isn't as it ought to be.
+/// The most findings that are told one by one.
+const TOLD: usize = 100;
+
+/// Messages between two signs of progress.
+const STEP: u64 = 1000;
+
+/// The most places between messages that are compared with the gaps.
+const BREAKS: usize = 1 << 20;
+
+/// The longest step over what can't be read, while it is small: a page holds more messages …
+const SMALL_STEP: i64 = 64;
+/// … how many of them there are before steps grow …
+const SMALL_STEPS: u32 = 4096;
+/// … and how many steps there are in all after one piece of damage.
+const PROBES: u32 = 1 << 20;
+
+/// Something that isn't as it should be. Rooms are called by their names where they have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// SQLite says so of its own structures.
+    /// What SQLite says of the file.
     Structure(String),
-    /// Nobody could be in this room.
-    Room { no: u32 },
-    /// Messages of a room that isn't listed.
-    Stray { no: u32, messages: u64 },
-    /// These messages can't be read, or aren't as they were.
-    Damaged { room: Name, first: u64, last: u64 },
-    /// These were lost to damage, which is known, and is told to who asks for them.
-    Lost { room: Name, first: u64, last: u64 },
-    /// It is told of these numbers that there are no messages, but there are.
-    Hole { room: Name, first: u64, last: u64, messages: u64 },
-    /// The room's counter says something else.
-    Counter { room: Name, messages: (u64, u64), bytes: (u64, u64) },
-    /// A number could be given a second time.
-    Next { room: Name, next: u64, last: u64 },
-    /// So many messages aren't found by searching, though they ought to be; or so many are that aren't there.
-    Index { room: Name, messages: u64, indexed: u64 },
-    /// Ids are kept for sessions that aren't.
-    Sent { ids: u64 },
+    /// The file has so many bytes, and should have more.
+    Cut { bytes: u64, wanted: u64 },
+    /// A table can't be read to its end.
+    Unreadable { table: &'static str, why: String },
+    /// These messages don't come back as they were stored.
+    Changed { room: String, first: u64, last: u64 },
+    /// Messages of a room that isn't there.
+    NoRoom { no: u32, messages: u64 },
+    /// A room that nobody can enter: its name, its epoch or its key is none.
+    BadRoom { no: u32, name: String },
+    /// The next number that would be given was given already.
+    Reused { room: String, next: u64, last: u64 },
+    /// The counters of the room say something else than its messages.
+    Counted { room: String, said: (u64, u64), found: (u64, u64) },
+    /// A gap that is none: it ends before it begins, after the last number, or nobody knows its cause.
+    BadHole { room: String, first: u64, last: u64 },
+    /// A gap in which there are messages.
+    FullHole { room: String, first: u64, last: u64, messages: u64 },
+    /// Numbers that are neither a message nor in a gap.
+    Missing { room: String, first: u64, last: u64 },
+    /// Messages that should be in the index for searching and aren't; and what is there without a message.
+    Index { missing: u64, extra: u64 },
 }
 
-impl Finding {
-    /// Whether something is wrong now.
-    fn is_wrong(&self) -> bool {
-        !matches!(self, Finding::Lost { .. })
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Finding::Structure(what) => write!(f, "the file's structure: {what}"),
-            Finding::Room { no } => write!(f, "room number {no} has a name or epoch that can't be"),
-            Finding::Stray { no, messages } => {
-                write!(f, "{messages} messages are of room number {no}, which isn't there")
-            }
-            Finding::Damaged { room, first, last } => {
-                write!(f, "{room}: {} damaged or missing", span(*first, *last))
-            }
-            Finding::Lost { room, first, last } => {
-                write!(f, "{room}: {} lost to earlier damage", span(*first, *last))
-            }
-            Finding::Hole { room, first, last, messages } => {
-                let span = span(*first, *last);
-                write!(f, "{room}: {span} said to be in no history, but {messages} are there")
-            }
-            Finding::Counter { room, messages, bytes } => write!(
-                f,
-                "{room}: {} messages of {} bytes are counted, {} of {} are there",
-                messages.0, bytes.0, messages.1, bytes.1
-            ),
-            Finding::Next { room, next, last } => {
-                write!(f, "{room}: {next} would be the next number, but message {last} is there")
-            }
-            Finding::Index { room, messages, indexed } => {
-                write!(
-                    f,
-                    "{room}: {indexed} messages are in the search index, {messages} ought to be"
-                )
-            }
-            Finding::Sent { ids } => {
-                write!(f, "ids are kept for sessions that aren't there: {ids}")
-            }
-        }
-    }
-}
-
-fn span(first: u64, last: u64) -> String {
-    if first == last {
-        format!("message {first} is")
-    } else {
-        format!("messages {first} to {last} are")
-    }
-}
-
-/// What a check found.
+/// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    pub(crate) rooms: u64,
-    /// Sound messages.
-    pub(crate) messages: u64,
-    /// Bytes of their bodies.
-    pub(crate) bytes: u64,
+    /// The first findings.
     pub(crate) findings: Vec<Finding>,
-    /// There are more findings than are listed.
-    pub(crate) more: bool,
+    /// How many more there are.
+    pub(crate) more: u64,
+    pub(crate) rooms: u64,
+    /// Messages that are sound.
+    pub(crate) messages: u64,
+    /// Messages that aren't in the index for searching yet: no damage.
+    pub(crate) unindexed: u64,
 }
 
 impl Report {
-    /// Nothing is wrong.
+    /// Whether all is as it should be.
     pub(crate) fn is_sound(&self) -> bool {
-        !self.more && !self.findings.iter().any(Finding::is_wrong)
+        self.findings.is_empty()
     }
 
-    fn find(&mut self, finding: Finding) {
-        if self.findings.len() < FINDINGS {
-            self.findings.push(finding);
-        } else {
-            self.more = true;
-        }
+    fn add(&mut self, finding: Finding) {
+        if self.findings.len() < TOLD { self.findings.push(finding) } else { self.more += 1 }
     }
 }
 
-/// A room as it is listed.
+/// A room as its row has it.
 struct Room {
     no: u32,
-    name: Name,
-    next: u64,
+    label: String,
+    next_seq: u64,
     counted_to: u64,
-    messages: u64,
-    bytes: u64,
+    said: (u64, u64),
 }
 
-/// Looks through the database of a folder, and changes nothing. `progress` is told how many messages of how many were
-/// looked at.
-///
-/// # Errors
-/// [`OpenError`]: there is nothing that could be checked.
-pub(crate) fn check(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, OpenError> {
-    let mut reader = Reader::look(dir)?;
-    let mut report = Report::default();
-    // One view of it for all that is counted, though a server may go on writing.
-    let begun = reader.connection.execute_batch("BEGIN");
-    begun.map_err(db(DOING))?;
-    structure(&reader.connection, &mut report)?;
-    let rooms = match rooms(&reader.connection, &mut report) {
-        Err(error) => {
-            report.find(Finding::Structure(error.to_string()));
-            return Ok(report);
-        }
-        Ok(rooms) => rooms,
-    };
-    let total = rooms.iter().map(|room| room.messages).sum();
-    for room in &rooms {
-        report.rooms += 1;
-        progress(report.messages, total);
-        let done = messages(&mut reader, room, &mut report, &mut |done| progress(done, total))
-            .and_then(|is_whole| beside(&reader.connection, room, is_whole, &mut report));
-        told(done, &mut report)?;
-    }
-    told(strays(&reader.connection, &mut report), &mut report)?;
-    Ok(report)
+/// Looks at everything; tells `progress` how many messages it has read.
+pub(crate) fn check(visit: &mut Visit, progress: &mut dyn FnMut(u64)) -> Result<Report, DbError> {
+    visit.read(|reader| {
+        let connection = &reader.connection;
+        let mut report = Report::default();
+        // All of it as of one moment.
+        let begun = connection.execute_batch("BEGIN").map_err(super::error::db("read the history"));
+        begun?;
+        inspect(connection, &mut report, progress);
+        let _nothing_was_written = connection.execute_batch("ROLLBACK");
+        Ok(report)
+    })
 }
 
-/// What can't be read is a finding.
-fn told(done: Result<(), DbError>, report: &mut Report) -> Result<(), DbError> {
-    match done {
-        Err(error) if error.is_damaged() => {
-            report.find(Finding::Structure(error.to_string()));
-            Ok(())
-        }
-        done => done,
+fn inspect(connection: &Connection, report: &mut Report, progress: &mut dyn FnMut(u64)) {
+    or_unreadable(report, "sqlite_schema", |report| structure(connection, report));
+    let mut rooms = Vec::new();
+    or_unreadable(report, "room", |report| read_rooms(connection, &mut rooms, report));
+    report.rooms = rooms.len() as u64;
+    let mut pass = Pass { rooms: &rooms, ..Pass::default() };
+    let is_readable = pass.messages(connection, report, progress);
+    or_unreadable(report, "hole", |report| holes(connection, &rooms, report));
+    if is_readable {
+        // Else what can't be read would be told once more as what isn't there.
+        or_unreadable(report, "message", |report| numbers(connection, &rooms, report));
+        or_unreadable(report, "hole", |report| {
+            pass.breaks.iter().try_for_each(|it| uncovered(connection, &rooms, *it, report))
+        });
+        or_unreadable(report, "search", |report| index(connection, report));
     }
 }
 
-fn structure(connection: &Connection, report: &mut Report) -> Result<(), DbError> {
-    let look = || -> rusqlite::Result<Vec<String>> {
-        let mut check = connection.prepare("PRAGMA quick_check(100)")?;
-        check.query_map([], |row| row.get(0))?.collect()
-    };
-    let found = look().map_err(db(DOING));
-    match found {
-        Err(error) => told(Err(error), report),
-        Ok(lines) => {
-            for line in lines.into_iter().filter(|line| line != "ok") {
-                report.find(Finding::Structure(line));
-            }
-            Ok(())
-        }
-    }
-}
-
-fn rooms(connection: &Connection, report: &mut Report) -> rusqlite::Result<Vec<Room>> {
-    let sql = "SELECT no, name, epoch, next_seq, counted_to, messages, bytes FROM room ORDER BY no";
-    let mut list = connection.prepare(sql)?;
-    let (mut rows, mut rooms) = (list.query([])?, Vec::new());
-    while let Some(row) = rows.next()? {
-        let no = row.get(0)?;
-        let (name, epoch): (String, String) = (row.get(1)?, row.get(2)?);
-        let name = Name::parse(&name).ok();
-        let is_epoch = epoch.parse::<trappe_core::command::Epoch>().is_ok();
-        match name.filter(|_| is_epoch) {
-            None => report.find(Finding::Room { no }),
-            Some(name) => rooms.push(Room {
-                no,
-                name,
-                next: uint(row.get(3)?),
-                counted_to: uint(row.get(4)?),
-                messages: uint(row.get(5)?),
-                bytes: uint(row.get(6)?),
-            }),
-        }
-    }
-    Ok(rooms)
-}
-
-/// Reads every message of a room; tells whether all are there.
-fn messages(
-    reader: &mut Reader,
-    room: &Room,
+fn or_unreadable(
     report: &mut Report,
-    progress: &mut dyn FnMut(u64),
-) -> Result<bool, DbError> {
-    let end = |order: &str| -> Result<Option<u64>, DbError> {
-        let sql =
-            format!("SELECT id FROM message WHERE id BETWEEN ? AND ? ORDER BY id {order} LIMIT 1");
-        let range = [id(room.no, 0), last_id(room.no)];
-        let found = reader.connection.query_row(&sql, range, |row| row.get(0)).optional();
-        Ok(found.map_err(db(DOING))?.map(seq_of))
-    };
-    let Some(first) = end("ASC")? else {
-        return Ok(true);
-    };
-    // Where even the end can't be read, as far as numbers may have been given.
-    let last = match end("DESC") {
-        Ok(last) => last.unwrap_or(first),
-        Err(error) if error.is_damaged() => room.next.max(first + 1) - 1,
-        Err(error) => return Err(error),
-    };
-    if last >= room.next {
-        report.find(Finding::Next { room: room.name.clone(), next: room.next, last });
+    table: &'static str,
+    look: impl FnOnce(&mut Report) -> rusqlite::Result<()>,
+) {
+    if let Err(error) = look(report) {
+        report.add(Finding::Unreadable { table, why: error.to_string() });
     }
-    let (mut next, mut is_whole, mut counted) = (first, true, (0, 0));
-    let mut damaged: Option<(u64, u64)> = None;
-    while next <= last {
-        let portion = reader.portion_within(room.no, (next, last + 1), PORTION)?;
-        if let Some(gap) = portion.gap.filter(|gap| gap.cause == Cause::Damaged) {
-            if is_written_down(&reader.connection, room.no, gap.first)? {
-                let room = room.name.clone();
-                report.find(Finding::Lost { room, first: gap.first, last: gap.last });
-            } else {
-                is_whole = false;
-                match &mut damaged {
-                    Some((_, last)) if *last + 1 == gap.first => *last = gap.last,
-                    damaged => {
-                        tell_damaged(room, damaged.replace((gap.first, gap.last)), report);
-                    }
-                }
-            }
-        }
-        for row in portion.rows {
-            report.messages += 1;
-            report.bytes += row.body.len() as u64;
-            if row.seq <= room.counted_to {
-                counted = (counted.0 + 1, counted.1 + row.body.len() as u64 + MESSAGE_BYTES);
-            }
-        }
-        next = portion.next;
-        progress(report.messages);
+}
+
+/// What SQLite itself can say.
+fn structure(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    if let Some((bytes, wanted)) = connection.path().and_then(cut_short) {
+        report.add(Finding::Cut { bytes, wanted });
     }
-    tell_damaged(room, damaged, report);
-    // What is damaged was counted all the same.
-    if is_whole && counted != (room.messages, room.bytes) {
-        report.find(Finding::Counter {
-            room: room.name.clone(),
-            messages: (room.messages, counted.0),
-            bytes: (room.bytes, counted.1),
+    let mut quick = connection.prepare("PRAGMA quick_check(100)")?;
+    let mut rows = quick.query([])?;
+    while let Some(row) = rows.next()? {
+        let told: String = row.get(0)?;
+        // Several things may be said in one row.
+        for line in told.lines().filter(|line| *line != "ok") {
+            report.add(Finding::Structure(line.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a file that is shorter than it says, and how many there should be. While there is a log, the file is still
+/// being made longer.
+fn cut_short(path: &str) -> Option<(u64, u64)> {
+    if fs::metadata(format!("{path}-wal")).is_ok_and(|log| log.len() > 0) {
+        return None;
+    }
+    let mut header = [0; 32];
+    let mut file = File::open(path).ok()?;
+    file.read_exact(&mut header).ok()?;
+    // The size of a page, 1 for 65536, and how many pages there are.
+    let page = u64::from(u16::from_be_bytes([header[16], header[17]]));
+    let pages = u32::from_be_bytes(header[28..].try_into().expect("four bytes"));
+    let wanted = u64::from(pages) * if page == 1 { 1 << 16 } else { page };
+    let bytes = file.metadata().ok()?.len();
+    (bytes < wanted).then_some((bytes, wanted))
+}
+
+fn read_rooms(
+    connection: &Connection,
+    rooms: &mut Vec<Room>,
+    report: &mut Report,
+) -> rusqlite::Result<()> {
+    let mut list = connection.prepare(
+        "SELECT no, name, key, epoch, next_seq, counted_to, messages, bytes FROM room ORDER BY no",
+    )?;
+    let mut rows = list.query([])?;
+    while let Some(row) = rows.next()? {
+        let no: u32 = row.get(0)?;
+        let (name, key, epoch): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let is_name = Name::parse(&name).is_ok_and(|name| name.folded().to_string() == key);
+        if no == 0 || !is_name || epoch.parse::<Epoch>().is_err() {
+            report.add(Finding::BadRoom { no, name: name.clone() });
+        }
+        let number = |at: usize| row.get(at).map(uint);
+        rooms.push(Room {
+            no,
+            label: name,
+            next_seq: number(4)?,
+            counted_to: number(5)?,
+            said: (number(6)?, number(7)?),
         });
     }
-    Ok(is_whole)
+    Ok(())
 }
 
-fn tell_damaged(room: &Room, damaged: Option<(u64, u64)>, report: &mut Report) {
-    if let Some((first, last)) = damaged {
-        report.find(Finding::Damaged { room: room.name.clone(), first, last });
+/// Numbers of a room.
+type Run = (u32, u64, u64);
+
+/// The way through all messages, in order.
+#[derive(Default)]
+struct Pass<'r> {
+    rooms: &'r [Room],
+    /// The last message.
+    last: Option<i64>,
+    read: u64,
+    /// Messages that aren't as they were, and are not told yet.
+    changed: Option<Run>,
+    /// Numbers between two messages.
+    breaks: Vec<Run>,
+    /// How many messages there are of rooms that aren't there.
+    strays: BTreeMap<u32, u64>,
+}
+
+impl Pass<'_> {
+    /// Every message: whether it is as it was stored, and whose. False: not all of them can be read.
+    fn messages(
+        &mut self,
+        connection: &Connection,
+        report: &mut Report,
+        progress: &mut dyn FnMut(u64),
+    ) -> bool {
+        let mut is_readable = true;
+        let mut from = Some(i64::MIN);
+        while let Some(at) = from.take() {
+            if let Err(error) = self.read(connection, at, report, progress) {
+                is_readable = false;
+                report.add(Finding::Unreadable { table: "message", why: error.to_string() });
+                // The one that can't be read is the next, or any after it.
+                from = beyond(connection, self.rooms, self.last.map_or(at, |last| last + 1));
+            }
+        }
+        progress(self.read);
+        self.tell_changed(report);
+        for (no, messages) in std::mem::take(&mut self.strays) {
+            // Where no room can be read, each would be one.
+            if !self.rooms.is_empty() || is_readable {
+                report.add(Finding::NoRoom { no, messages });
+            }
+        }
+        is_readable
+    }
+
+    fn read(
+        &mut self,
+        connection: &Connection,
+        at: i64,
+        report: &mut Report,
+        progress: &mut dyn FnMut(u64),
+    ) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {COLUMNS} FROM message WHERE id >= ? ORDER BY id");
+        let mut select = connection.prepare_cached(&sql)?;
+        let mut rows = select.query([at])?;
+        while let Some(row) = rows.next()? {
+            let (id, row) = Row::read(row);
+            if id < at || self.last.is_some_and(|last| id <= last) {
+                let circle = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+                return Err(rusqlite::Error::SqliteFailure(circle, None));
+            }
+            self.message(id, row.is_some(), report);
+            if self.read.is_multiple_of(STEP) {
+                progress(self.read);
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, id: i64, is_sound: bool, report: &mut Report) {
+        let (no, seq) = (room_of(id), seq_of(id));
+        if self.rooms.binary_search_by_key(&no, |room| room.no).is_err() {
+            *self.strays.entry(no).or_default() += 1;
+        }
+        if let Some(last) = self.last.replace(id)
+            && room_of(last) == no
+            && last + 1 < id
+            && self.breaks.len() < BREAKS
+        {
+            self.breaks.push((no, seq_of(last) + 1, seq - 1));
+        }
+        self.read += 1;
+        if is_sound {
+            report.messages += 1;
+            return;
+        }
+        match &mut self.changed {
+            Some((same, _, last)) if *same == no && *last + 1 == seq => *last = seq,
+            _ => {
+                self.tell_changed(report);
+                self.changed = Some((no, seq, seq));
+            }
+        }
+    }
+
+    fn tell_changed(&mut self, report: &mut Report) {
+        if let Some((no, first, last)) = self.changed.take() {
+            report.add(Finding::Changed { room: label(self.rooms, no), first, last });
+        }
     }
 }
 
-fn is_written_down(connection: &Connection, room: u32, seq: u64) -> Result<bool, DbError> {
-    let sql = "SELECT 1 FROM hole WHERE room = ?1 AND first <= ?2 AND last >= ?2";
-    let known =
-        connection.prepare_cached(sql).and_then(|mut it| it.exists(params![room, int(seq)]));
-    known.map_err(db(DOING))
+/// The next id after `at` at which something can be read, past what is damaged.
+fn beyond(connection: &Connection, rooms: &[Room], at: i64) -> Option<i64> {
+    let ends = rooms.iter().map(|room| (id(room.no, 0), last_id(room.no)));
+    let mut left = PROBES;
+    for (first, last) in ends.filter(|(_, last)| *last > at) {
+        if let Some(found) = readable(connection, first.max(at.saturating_add(1)), last, &mut left)
+        {
+            return Some(found);
+        }
+    }
+    None
 }
 
-/// Holes, and the index for searching.
-fn beside(
-    connection: &Connection,
-    room: &Room,
-    is_whole: bool,
-    report: &mut Report,
-) -> Result<(), DbError> {
-    let look = |report: &mut Report| -> rusqlite::Result<()> {
-        let mut holes = connection.prepare_cached("SELECT first, last FROM hole WHERE room = ?")?;
-        let count = "SELECT count(*) FROM message WHERE id BETWEEN ? AND ?";
-        let mut count = connection.prepare_cached(count)?;
-        let mut rows = holes.query([room.no])?;
-        while let Some(row) = rows.next()? {
-            let (first, last) = (uint(row.get(0)?), uint(row.get(1)?));
-            let range = [id(room.no, first), id(room.no, last)];
-            let messages = uint(count.query_row(range, |row| row.get(0))?);
-            if messages > 0 || last < first {
-                let room = room.name.clone();
-                report.find(Finding::Hole { room, first, last, messages });
-            }
+/// The first id in this range, or after it, that can be read: in small steps, since where a page is lost the next one is near;
+/// then in growing ones, since a room may begin far from number 1.
+fn readable(connection: &Connection, first: i64, last: i64, left: &mut u32) -> Option<i64> {
+    let sql = "SELECT id FROM message WHERE id >= ? ORDER BY id LIMIT 1";
+    let at_or_after = |at: i64| {
+        let mut select = connection.prepare_cached(sql).ok()?;
+        select.query_row([at], |row| row.get::<_, i64>(0)).ok().filter(|id| *id >= at)
+    };
+    let (mut bad, mut at, mut step, mut steps) = (first - 1, first, 1, 0);
+    let mut found = loop {
+        if let Some(id) = at_or_after(at) {
+            break id;
         }
-        let key = format!("indexed_{}", room.no);
-        let sql = "SELECT value FROM meta WHERE key = ?";
-        let to: Option<i64> = connection.query_row(sql, [key], |row| row.get(0)).optional()?;
-        let to = id(room.no, to.map_or(0, uint));
-        let messages = uint(count.query_row([id(room.no, 0), to], |row| row.get(0))?);
-        let sql = "SELECT count(*) FROM search_docsize WHERE id BETWEEN ? AND ?";
+        *left = left.checked_sub(1)?;
+        (bad, steps) = (at, steps + 1);
+        step = if steps < SMALL_STEPS { (step * 2).min(SMALL_STEP) } else { step * 2 };
+        at = at.checked_add(step).filter(|at| *at <= last)?;
+    };
+    // Back to the very first.
+    while at - bad > 1 {
+        let middle = bad + (at - bad) / 2;
+        match at_or_after(middle) {
+            Some(id) => (at, found) = (middle, id),
+            None => bad = middle,
+        }
+    }
+    Some(found)
+}
+
+fn label(rooms: &[Room], no: u32) -> String {
+    let found = rooms.binary_search_by_key(&no, |room| room.no);
+    found.map_or_else(|_| format!("#{no}"), |at| rooms[at].label.clone())
+}
+
+/// What is told as missing must be missing.
+fn holes(connection: &Connection, rooms: &[Room], report: &mut Report) -> rusqlite::Result<()> {
+    let mut all = connection.prepare("SELECT room, first, last, cause FROM hole")?;
+    let mut inside = connection.prepare("SELECT count(*) FROM message WHERE id BETWEEN ? AND ?")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let (no, cause): (u32, String) = (row.get(0)?, row.get(3)?);
+        let (first, last) = (uint(row.get(1)?), uint(row.get(2)?));
+        let room = rooms.iter().find(|room| room.no == no);
+        let is_known = Cause::parse(&cause).as_str() == cause;
+        let fits = room.is_some_and(|room| first > 0 && first <= last && last < room.next_seq);
+        if !is_known || !fits {
+            report.add(Finding::BadHole { room: label(rooms, no), first, last });
+            continue;
+        }
+        let messages: i64 = inside.query_row([id(no, first), id(no, last)], |row| row.get(0))?;
+        if messages > 0 {
+            let (room, messages) = (label(rooms, no), uint(messages));
+            report.add(Finding::FullHole { room, first, last, messages });
+        }
+    }
+    Ok(())
+}
+
+/// Numbers and counters of each room.
+fn numbers(connection: &Connection, rooms: &[Room], report: &mut Report) -> rusqlite::Result<()> {
+    let mut count = connection.prepare(
+        "SELECT count(*), coalesce(sum(length(body) + ?3), 0) FROM message WHERE id BETWEEN ?1 AND ?2",
+    )?;
+    let mut newest = connection.prepare("SELECT max(id) FROM message WHERE id BETWEEN ? AND ?")?;
+    for room in rooms {
         let range = [id(room.no, 0), last_id(room.no)];
-        let indexed = uint(connection.query_row(sql, range, |row| row.get(0))?);
-        if is_whole && messages != indexed {
-            report.find(Finding::Index { room: room.name.clone(), messages, indexed });
+        let last: Option<i64> = newest.query_row(range, |row| row.get(0))?;
+        let last = last.map_or(0, seq_of);
+        if last >= room.next_seq {
+            let (room, next) = (room.label.clone(), room.next_seq);
+            report.add(Finding::Reused { room, next, last });
         }
-        Ok(())
-    };
-    look(report).map_err(db(DOING))
+        let counted = params![range[0], id(room.no, room.counted_to), int(MESSAGE_BYTES)];
+        let found: (i64, i64) = count.query_row(counted, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let found = (uint(found.0), uint(found.1));
+        if found != room.said {
+            let (room, said) = (room.label.clone(), room.said);
+            report.add(Finding::Counted { room, said, found });
+        }
+    }
+    Ok(())
 }
 
-/// What belongs to nothing.
-fn strays(connection: &Connection, report: &mut Report) -> Result<(), DbError> {
-    let look = |report: &mut Report| -> rusqlite::Result<()> {
-        let sql = "SELECT id FROM message WHERE id >= ? ORDER BY id LIMIT 1";
-        let mut next = connection.prepare(sql)?;
-        let mut known = connection.prepare("SELECT 1 FROM room WHERE no = ?")?;
-        let mut from: i64 = i64::MIN;
-        while let Some(found) = next.query_row([from], |row| row.get::<_, i64>(0)).optional()? {
-            let no = room_of(found);
-            if !known.exists([no])? {
-                let sql = "SELECT count(*) FROM message WHERE id BETWEEN ? AND ?";
-                let range = [found.min(id(no, 0)), last_id(no)];
-                let messages = connection.query_row(sql, range, |row| row.get(0)).map(uint)?;
-                report.find(Finding::Stray { no, messages });
-            }
-            if no == u32::MAX {
-                break;
-            }
-            from = last_id(no) + 1;
+/// Of numbers without a message, those that no gap names.
+fn uncovered(
+    connection: &Connection,
+    rooms: &[Room],
+    (no, mut first, last): Run,
+    report: &mut Report,
+) -> rusqlite::Result<()> {
+    let mut covers = connection.prepare_cached(
+        "SELECT first, last FROM hole WHERE room = ?1 AND last >= ?2 AND first <= ?3
+         ORDER BY first LIMIT 1",
+    )?;
+    while first <= last {
+        let hole: Option<(i64, i64)> = covers
+            .query_row(params![no, int(first), int(last)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (from, to) = hole.map_or((last + 1, last), |(from, to)| (uint(from), uint(to)));
+        if from > first {
+            let room = label(rooms, no);
+            report.add(Finding::Missing { room, first, last: last.min(from - 1) });
         }
-        let sql = "SELECT count(*) FROM sent WHERE sid NOT IN (SELECT sid FROM session)";
-        let ids = uint(connection.query_row(sql, [], |row| row.get(0))?);
-        if ids > 0 {
-            report.find(Finding::Sent { ids });
-        }
-        Ok(())
-    };
-    look(report).map_err(db(DOING))
+        first = to.max(first) + 1;
+    }
+    Ok(())
 }
+
+/// What is said to be in the index for searching is there, and nothing else.
+fn index(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    report.unindexed = unindexed(connection)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).map(uint);
+    // What is indexed is listed in a table of its own.
+    let missing = number(
+        "SELECT count(*) FROM room JOIN meta ON meta.key = 'indexed_' || no
+         JOIN message ON message.id BETWEEN no << 40 AND (no << 40) + value
+         WHERE NOT EXISTS (SELECT 1 FROM search_docsize WHERE search_docsize.id = message.id)",
+    )?;
+    let extra = number(
+        "SELECT count(*) FROM search_docsize
+         WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.id = search_docsize.id)",
+    )?;
+    if missing > 0 || extra > 0 {
+        report.add(Finding::Index { missing, extra });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -107,11 +107,6 @@ impl Store {
         self.pages.load(Relaxed) * PAGE_BYTES
     }
 
-    /// Whether it is time for [`Store::checkpoint`].
-    pub(super) fn needs_checkpoint(&self) -> bool {
-        self.log_bytes() > HISTORY_LOG_BYTES
-    }
-
     /// Brings the database's log into the database; it is then begun anew. What somebody still reads stays in the log until
     /// the next time: nobody is waited for.
     pub(crate) fn checkpoint(&mut self) -> Result<(), DbError> {

@@ -21,11 +21,6 @@ pub(super) enum Header {
     Blank,
 }
 
-/// Whether a file is one of ours, of a version that we know.
-pub(super) fn is_ours(path: &Path) -> Result<bool, OpenError> {
-    Ok(matches!(recognize(path)?, Header::Ours))
-}
-
 /// Looks at a file's header, as <https://www.sqlite.org/fileformat2.html#the_database_header> has it, before anything opens it.
 pub(super) fn recognize(path: &Path) -> Result<Header, OpenError> {
     let mut header = [0; 100];

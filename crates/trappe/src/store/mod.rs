@@ -2,16 +2,11 @@
 //!
 //! Nothing here knows of rooms that are open, or of threads: `server::history` does.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "`trappe history` is what uses it"))]
 mod check;
 mod db;
 mod error;
 mod file;
 mod folder;
-#[cfg_attr(not(test), expect(dead_code, reason = "`trappe history` is what uses it"))]
-mod import;
-#[cfg_attr(not(test), expect(dead_code, reason = "`trappe history` is what uses it"))]
-mod look;
 mod open;
 mod pages;
 mod prune;
@@ -21,25 +16,24 @@ mod salvage;
 mod schema;
 mod tables;
 mod transaction;
+mod transfer;
+mod visit;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::error::OpenError;
-#[expect(unused_imports, reason = "`trappe history` is what uses it")]
 pub(crate) use self::{
-    check::{Finding, Report, check},
-    import::{Import, ImportError, Imported},
-    look::{Export, Exported, RoomInfo},
-};
-pub(crate) use self::{
+    check::{Finding, check},
     db::Store,
     error::DbError,
     folder::Folder,
-    open::{NewEpoch, Note, open, reopen},
+    open::{NewEpoch, Note, Opened, open, reopen},
     prune::{Keep, MESSAGE_BYTES},
     read::Reader,
     row::{Row, StoredMessage},
     tables::{Cause, Hole, StoredPost, StoredRoom, StoredSession},
     transaction::Transaction,
+    transfer::{Bad, ExportError, ImportError, export, import},
+    visit::{RoomState, Visit, VisitError},
 };

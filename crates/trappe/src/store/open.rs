@@ -256,7 +256,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
 }
 
 /// A failure for damage that isn't SQLite's to see.
-fn damaged(doing: &'static str, what: &str) -> DbError {
+pub(super) fn damaged(doing: &'static str, what: &str) -> DbError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     db(doing)(rusqlite::Error::SqliteFailure(code, Some(what.to_owned())))
 }

@@ -109,21 +109,62 @@ impl Store {
             .and_then(|mut it| it.execute([int(old)]))
             .map_err(db("forget old idempotency keys"))?;
         if pruned.removed > 0 || self.has_free_pages()? {
-            self.connection
-                .execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK});"))
-                .map_err(db("give space back"))?;
+            self.give_back(PAGES_GIVEN_BACK)?;
             pruned.more |= self.has_free_pages()?;
         }
         Ok(pruned)
     }
 
+    /// The same for one room alone.
+    pub(crate) fn prune_in(
+        &mut self,
+        no: u32,
+        keep: &Bounds,
+        now_us: u64,
+        most: usize,
+    ) -> Result<Pruned, DbError> {
+        let mut pruned = Pruned::default();
+        let Some(room) = self.usage()?.into_iter().find(|room| room.no == no) else {
+            return Ok(pruned);
+        };
+        let over = |has: u64, most: Option<u64>| most.map_or(0, |most| has.saturating_sub(most));
+        let age = keep.age.map(|age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
+        let excess = Excess {
+            messages: over(room.messages, keep.messages),
+            bytes: over(room.bytes, keep.bytes),
+            before_us: age.map_or(0, |age| now_us.saturating_sub(age)),
+        };
+        self.prune_room(no, excess, most, &mut pruned)?;
+        Ok(pruned)
+    }
+
+    /// Gives all space back that isn't used.
+    pub(crate) fn shrink(&mut self) -> Result<(), DbError> {
+        self.give_back(self.free_pages()?)
+    }
+
+    /// Gives so many pages back to the file system.
+    fn give_back(&self, pages: u32) -> Result<(), DbError> {
+        let sql = format!("PRAGMA incremental_vacuum({pages})");
+        let all = || -> rusqlite::Result<()> {
+            // Each step gives one page back, and no more: it has to be asked until there is nothing left to do.
+            let mut pages = self.connection.prepare(&sql)?;
+            let mut rows = pages.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        all().map_err(db("give space back"))
+    }
+
+    fn free_pages(&self) -> Result<u32, DbError> {
+        self.connection
+            .query_row("PRAGMA freelist_count", [], |row| row.get(0))
+            .map_err(db("give space back"))
+    }
+
     /// More pages lie idle than are soon needed again.
     fn has_free_pages(&self) -> Result<bool, DbError> {
-        let free: u32 = self
-            .connection
-            .query_row("PRAGMA freelist_count", [], |row| row.get(0))
-            .map_err(db("give space back"))?;
-        Ok(free > PAGES_GIVEN_BACK)
+        Ok(self.free_pages()? > PAGES_GIVEN_BACK)
     }
 
     fn usage(&self) -> Result<Vec<Usage>, DbError> {

@@ -49,6 +49,11 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(db("open the history for reading"))?;
+        Reader::over(connection)
+    }
+
+    /// The same by a connection that is open already.
+    pub(super) fn over(connection: Connection) -> Result<Reader, DbError> {
         connection.set_prepared_statement_cache_capacity(32);
         connection
             .execute_batch("PRAGMA cache_size = -8192; PRAGMA query_only = 1;")

@@ -187,15 +187,6 @@ impl Transaction<'_> {
         )
     }
 
-    /// A room in which nothing is kept begins another life.
-    pub(super) fn begin_anew(&mut self, room: u32) -> Result<(), DbError> {
-        let doing = "begin a room anew";
-        self.run(doing, "DELETE FROM hole WHERE room = ?", [room])?;
-        self.run(doing, "DELETE FROM meta WHERE key = ?", [format!("indexed_{room}")])?;
-        let sql = "UPDATE room SET messages = 0, bytes = 0, counted_to = 0 WHERE no = ?";
-        self.run(doing, sql, [room])
-    }
-
     /// Removes what stands there of messages that are told to be in no history.
     fn take_back(&self, room: u32, first: i64, last: i64) -> Result<(), DbError> {
         let doing = "take back messages";

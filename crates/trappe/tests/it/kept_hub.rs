@@ -34,6 +34,15 @@ impl Folder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// The names of what is in it, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the folder is ours");
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.map(|it| name(it.expect("it is there"))).collect();
+        names.sort();
+        names
+    }
 }
 
 impl Drop for Folder {

@@ -47,6 +47,8 @@ mod foreign_pages;
 mod formats;
 mod framings;
 mod history;
+mod history_tool;
+mod history_tool_write;
 mod hostile;
 mod hostile_rooms;
 mod hostile_web;

@@ -42,7 +42,7 @@ pub(crate) use self::{
     archive::{Page, Searched},
     catalogue::Opening,
     kept::{Fate, Kept},
-    start::{Restored, open},
+    start::{Restored, open, sentence},
 };
 use super::{conn::Conn, identity::Identity, mail::Mail, room::Room};
 use crate::http::HistoryCounts;

@@ -168,7 +168,7 @@ fn or_end(run: impl FnOnce()) {
 }
 
 /// A note as a sentence.
-fn sentence(note: &Note, dir: &str, lang: Lang) -> String {
+pub(crate) fn sentence(note: &Note, dir: &str, lang: Lang) -> String {
     match note {
         Note::New => say(lang, "store-new", &[("path", dir.into())]),
         Note::WasEmpty => say(lang, "store-was-empty", &[("path", dir.into())]),

@@ -1,9 +1,7 @@
 //! The store on real files, in a folder of its own for each test.
 
-mod checking;
 mod damage;
 mod folder;
-mod moving;
 mod opening;
 mod properties;
 mod pruning;
