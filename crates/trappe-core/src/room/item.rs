@@ -38,14 +38,16 @@ pub enum Item<A> {
         /// The number of the first message that it hears by itself.
         before: u64,
     },
-    /// These messages of a room's past, then `after`.
-    Found {
+    /// The newest messages of a room in which all of these words are.
+    Search {
         /// The room.
         room: u32,
-        /// Their numbers.
-        seqs: Vec<u64>,
-        /// What is said after them.
-        after: Bytes,
+        /// What is looked for.
+        words: Box<str>,
+        /// How many at most.
+        count: usize,
+        /// The id of the op that asks.
+        id: Option<u64>,
     },
     /// Everything after a position (the room's view holds all that was said by now), then `* live`; the cursor goes on from there.
     Resume {

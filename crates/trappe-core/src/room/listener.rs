@@ -75,6 +75,8 @@ struct Private<A> {
 enum Asked {
     Cursor,
     Replay,
+    /// A search, by the op with this id.
+    Search(Option<u64>),
 }
 
 /// What the answer of a store came to.

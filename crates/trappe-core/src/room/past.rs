@@ -23,6 +23,8 @@ pub enum Ask {
     },
     /// These messages, as many as one portion holds.
     These(Box<[u64]>),
+    /// The newest messages in which all of these words are, so many at most.
+    Words(Box<str>, usize),
 }
 
 /// What a store has there.
@@ -36,6 +38,15 @@ pub enum Past {
         from: u64,
         /// How many.
         count: u64,
+    },
+    /// Messages in which words were found.
+    Found {
+        /// What was looked for.
+        words: Box<str>,
+        /// Their numbers, oldest first.
+        seqs: Vec<u64>,
+        /// There are older ones, too.
+        more: bool,
     },
 }
 

@@ -94,7 +94,7 @@ impl Store {
                 let from = there.get(there.len() - count).copied().unwrap_or(*to);
                 Past::Last { from, count: count as u64 }
             }
-            Ask::These(_) => unreachable!("nobody searches here"),
+            Ask::These(_) | Ask::Words(..) => unreachable!("nobody searches here"),
             Ask::Run { from, to } => {
                 if *from >= self.settled {
                     return None;

@@ -506,6 +506,10 @@ history-cli-bad-full-hole = { $room } { $from }..{ $to }: told as a gap, but { $
    *[other] { $messages } messages are
     } there
 history-cli-bad-missing = { $room } { $from }..{ $to }: gone, and no gap tells why
+history-cli-bad-sent = { $count ->
+    [one] { $count } message's own id is
+   *[other] { $count } messages' own ids are
+    } kept for a session that isn't there
 history-cli-bad-index = the index for searching: { $missing ->
     [one] { $missing } message is
    *[other] { $missing } messages are

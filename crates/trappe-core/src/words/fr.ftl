@@ -504,6 +504,10 @@ history-cli-bad-full-hole = { $room } { $from }..{ $to } : dit être un trou, ma
    *[other] { $messages } messages y sont
     }
 history-cli-bad-missing = { $room } { $from }..{ $to } : disparu, et aucun trou ne dit pourquoi
+history-cli-bad-sent = { $count ->
+    [one] { $count } identifiant de message est gardé
+   *[other] { $count } identifiants de messages sont gardés
+    } pour une session qui n'existe pas
 history-cli-bad-index = l'index de recherche : { $missing ->
     [one] { $missing } message manque
    *[other] { $missing } messages manquent

@@ -68,14 +68,11 @@ pub(super) fn ask(
         }
         Request::Search { words, count } => {
             if let Some(room) = voice.room(room) {
-                let to = voice.session.to();
-                match &shared.posts.history {
-                    Some(history) if room.kept.is_some() => {
-                        // What was asked before is answered before.
-                        voice.flush(shared, conn);
-                        history.search(conn, &room, to, words, count);
-                    }
-                    _ => to.no_search(&mut voice.out),
+                if room.kept.is_some() {
+                    let id = voice.session.to().id;
+                    voice.queue(shared, conn, Item::Search { room: room.id, words, count, id });
+                } else {
+                    voice.session.to().no_search(&mut voice.out);
                 }
             }
         }

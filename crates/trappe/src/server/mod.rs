@@ -470,7 +470,7 @@ fn make_room(
         let tail = Tail::new(Log::new(Arc::clone(&life), retain, lag, workers));
         return Room::new(id, life, tail, state, None);
     };
-    let life = Life::with_past(name, opening.epoch, opening.oldest, all);
+    let life = Life::with_past(opening.name, opening.epoch, opening.oldest, all);
     let log = Log::resumed(Arc::clone(&life), opening.numbers, retain, lag, workers);
     let next = opening.numbers.next;
     let kept = opening.kept.unwrap_or_else(|| Arc::new(Kept::new(opening.no, next)));

@@ -40,7 +40,7 @@ pub(crate) struct Store {
 }
 
 /// The number of no room.
-const NO_ROOM: u32 = (1 << 23) - 1;
+pub(super) const NO_ROOM: u32 = (1 << 23) - 1;
 
 /// How long a writer waits for another: for a person's `sqlite3`, or `trappe history`.
 const BUSY: Duration = Duration::from_secs(5);
@@ -105,6 +105,11 @@ impl Store {
     /// Bytes of the database's log that are in use.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.pages.load(Relaxed) * PAGE_BYTES
+    }
+
+    /// Whether it is time for [`Store::checkpoint`].
+    pub(crate) fn needs_checkpoint(&self) -> bool {
+        self.log_bytes() > HISTORY_LOG_BYTES
     }
 
     /// Brings the database's log into the database; it is then begun anew. What somebody still reads stays in the log until

@@ -140,6 +140,9 @@ impl Store {
 
     /// Gives all space back that isn't used.
     pub(crate) fn shrink(&mut self) -> Result<(), DbError> {
+        // The index for searching keeps what was taken away until its parts are put together.
+        let put_together = "INSERT INTO search (search) VALUES ('optimize')";
+        self.connection.execute_batch(put_together).map_err(db("give space back"))?;
         self.give_back(self.free_pages()?)
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, params};
 use trappe_core::{command::Epoch, message::Position, name::Name};
 
 use super::{
@@ -184,16 +184,6 @@ impl Visit {
     /// Messages that aren't in the index for searching yet.
     pub(crate) fn unindexed(&mut self) -> Result<u64, DbError> {
         self.query("look at the index", unindexed)
-    }
-
-    /// The number of the room's oldest message, now.
-    pub(super) fn oldest(&mut self, no: u32) -> Result<Option<u64>, DbError> {
-        let sql = "SELECT id FROM message WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1";
-        let range = [id(no, 0), last_id(no)];
-        let oldest = self.query("read a room", |connection| {
-            connection.query_row(sql, range, |row| row.get(0)).optional()
-        });
-        Ok(oldest?.map(super::schema::seq_of))
     }
 }
 

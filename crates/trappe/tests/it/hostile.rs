@@ -112,7 +112,7 @@ fn members_that_never_read_their_replies_are_freed_when_they_break_off() {
     let begun = Instant::now();
     while hub.descriptors() > descriptors {
         alice.ask("/ping");
-        assert!(begun.elapsed() < Duration::from_secs(15), "connections are never closed");
+        assert!(begun.elapsed() < Duration::from_mins(1), "connections are never closed");
     }
 }
 

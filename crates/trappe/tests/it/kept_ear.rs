@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::hub::Hub;
 use crate::json_check::checked;
-use crate::json_peer::{JsonPeer, Via};
+use crate::json_peer::{JsonPeer, Via, WebSocket};
 use crate::peer::{Peer, position_in};
 use crate::process::PATIENCE;
 use crate::udp_peer::UdpPeer;
-use crate::web::{Answer, Socket};
+use crate::web::{Answer, BINARY, PING, Socket, TEXT};
 
 /// By which wire, and in which format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +131,38 @@ impl Ear {
         ear
     }
 
+    /// Enters the lobby without a position, with a receive buffer so small that the hub soon can't write, and reads no more.
+    #[track_caller]
+    pub(crate) fn narrow(hub: &Hub, wire: Wire) -> Ear {
+        let mut peer = Peer::narrow(hub.port());
+        let link = match wire {
+            Wire::Text | Wire::Raw => {
+                peer.say(if wire == Wire::Raw { "/format raw" } else { "/lang fr" });
+                peer.ready();
+                Link::Lines(peer)
+            }
+            Wire::Json => {
+                let mut peer = JsonPeer::on_lines(peer);
+                peer.ask(&json!({"op": "quiet", "on": true}));
+                Link::Json(peer)
+            }
+            Wire::SocketJson => {
+                let (stream, path) = (peer.writer(), "/ws?room=lobby");
+                let socket = WebSocket::over(stream, path, Some("trappe.json.v1"));
+                Link::Json(JsonPeer::on_websocket(socket))
+            }
+            Wire::SocketText | Wire::SocketRaw => {
+                let format = if wire == Wire::SocketRaw { "raw" } else { "text" };
+                let mut socket = Socket::over(peer, "/ws", format, b"");
+                socket.ask("/quiet on");
+                Link::Frames(socket)
+            }
+            Wire::Events => Link::Events(follows(peer, "/rooms/lobby/events", "")),
+            Wire::Local | Wire::Udp => panic!("its buffer can't be made small"),
+        };
+        Ear { link, room: "lobby".to_owned(), waiting: VecDeque::new() }
+    }
+
     /// Says a command, or in JSON an op.
     #[track_caller]
     pub(crate) fn command(&mut self, command: &str, op: &Value) {
@@ -164,7 +196,12 @@ impl Ear {
                 of_event(&event, &self.room)
             }
             Link::Frames(socket) => {
-                self.waiting.extend(socket.text().lines().map(of_line));
+                let (kind, payload) = socket.next();
+                // A sign of life is asked for, where the others took long to read.
+                if kind != PING {
+                    assert!(matches!(kind, TEXT | BINARY), "{kind:x}: {payload:x?}");
+                    self.waiting.extend(String::from_utf8_lossy(&payload).lines().map(of_line));
+                }
                 self.next()
             }
             Link::Events(peer) => {
@@ -223,13 +260,15 @@ fn link(hub: &Hub, unix: &Path, (wire, way): (Wire, Way), room: &str, position: 
         (Wire::SocketText, _) => frames("text"),
         (Wire::SocketRaw, _) => frames("raw"),
         (Wire::Local, _) => local(unix, way, room),
-        (Wire::Events, Way::Address) => {
-            Link::Events(events(hub, &format!("/rooms/{room}/events?after={position}"), ""))
-        }
+        (Wire::Events, Way::Address) => Link::Events(follows(
+            hub.connect(),
+            &format!("/rooms/{room}/events?after={position}"),
+            "",
+        )),
         (Wire::Events, _) => {
             let field = format!("Last-Event-ID: {position}\r\n");
             // What the browser has heard outweighs what the page was made with.
-            Link::Events(events(hub, &format!("/rooms/{room}/events?after=0"), &field))
+            Link::Events(follows(hub.connect(), &format!("/rooms/{room}/events?after=0"), &field))
         }
         (Wire::Udp, _) => {
             let mut peer = UdpPeer::member(hub);
@@ -258,9 +297,9 @@ fn local(unix: &Path, way: Way, room: &str) -> Link {
     Link::Local(stream)
 }
 
+/// Asks for a stream of events, and reads the head of the answer.
 #[track_caller]
-fn events(hub: &Hub, target: &str, fields: &str) -> Peer {
-    let mut peer = hub.connect();
+fn follows(mut peer: Peer, target: &str, fields: &str) -> Peer {
     let accept = "Host: localhost\r\nAccept: text/event-stream\r\n";
     peer.send(format!("GET {target} HTTP/1.1\r\n{accept}{fields}\r\n"));
     let head = Answer::read(&peer.through(b"\r\n\r\n"));
@@ -288,6 +327,11 @@ fn next_event(peer: &mut Peer) -> Value {
     }
 }
 
+/// The number in `mot N` or `mot N xxx…`.
+fn number(body: &str) -> Option<u64> {
+    body.strip_prefix("mot ")?.split(' ').next()?.parse().ok()
+}
+
 /// A line of text, or a body.
 #[track_caller]
 fn of_line(line: &str) -> Heard {
@@ -305,7 +349,7 @@ fn of_line(line: &str) -> Heard {
         return Heard::Gap(from, to, cause.to_owned());
     }
     let body = line.strip_prefix('<').and_then(|it| it.split_once("> ")).map_or(line, |it| it.1);
-    match body.strip_prefix("mot ").and_then(|number| number.parse().ok()) {
+    match number(body) {
         Some(number) => Heard::Said(number, None),
         None => Heard::Other(line.to_owned()),
     }
@@ -317,7 +361,7 @@ pub(crate) fn of_event(event: &Value, room: &str) -> Heard {
     if event["room"] != room {
         return Heard::Other(event.to_string());
     }
-    let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("no {key}: {event}"));
+    let of = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("no {key}: {event}"));
     match event["ev"].as_str() {
         Some("live") => Heard::Live,
         Some("gap") if event.get("oldest").is_some() => {
@@ -325,107 +369,12 @@ pub(crate) fn of_event(event: &Value, room: &str) -> Heard {
         }
         Some("gap") => {
             let cause = event["cause"].as_str().expect("a cause").to_owned();
-            Heard::Gap(number("from"), number("to"), cause)
+            Heard::Gap(of("from"), of("to"), cause)
         }
-        Some("msg") => match event["text"].as_str().and_then(|it| it.strip_prefix("mot ")) {
-            Some(said) => {
-                let said = said.parse().expect("a number");
-                Heard::Said(said, Some((number("seq"), event.get("old").is_some())))
-            }
+        Some("msg") => match event["text"].as_str().and_then(number) {
+            Some(said) => Heard::Said(said, Some((of("seq"), event.get("old").is_some()))),
             None => Heard::Other(event.to_string()),
         },
         _ => Heard::Other(event.to_string()),
-    }
-}
-
-/// Where one is: what comes must go on from there, each once and in order.
-#[derive(Debug)]
-pub(crate) struct Trail {
-    /// The last that it heard.
-    pub(crate) last: u64,
-    /// Its number in the room.
-    seq: u64,
-    /// Where it became live.
-    pub(crate) live: Option<u64>,
-    /// Numbers that were announced as given to nothing.
-    pub(crate) unused: Vec<(u64, u64)>,
-    /// For whoever reads what went wrong.
-    what: String,
-}
-
-impl Trail {
-    /// After `last`; `what` says whose it is.
-    pub(crate) fn after(last: u64, what: impl std::fmt::Debug) -> Trail {
-        Trail { last, seq: 0, live: None, unused: Vec::new(), what: format!("{what:?}") }
-    }
-
-    /// Goes on by what was heard.
-    #[track_caller]
-    pub(crate) fn take(&mut self, heard: &Heard) {
-        match heard {
-            Heard::Said(number, told) => {
-                assert_eq!(*number, self.last + 1, "{}: a hole or a repeat", self.what);
-                self.last = *number;
-                if let Some((seq, old)) = told {
-                    assert!(*seq > self.seq, "{}: {seq} after {}", self.what, self.seq);
-                    self.seq = *seq;
-                    assert_eq!(
-                        *old,
-                        self.live.is_none(),
-                        "{}: old until live: {self:?}",
-                        self.what
-                    );
-                }
-            }
-            Heard::Gap(from, to, cause) => {
-                assert_eq!(cause, "unused", "{}: {from}..{to}", self.what);
-                self.unused.push((*from, *to));
-            }
-            Heard::Live => {
-                assert_eq!(self.live, None, "{}: live twice", self.what);
-                self.live = Some(self.last);
-            }
-            Heard::Oldest(position) => panic!("{}: a gap up to {position}", self.what),
-            Heard::Other(_) => {}
-        }
-    }
-
-    /// Listens until `last` was heard.
-    #[track_caller]
-    pub(crate) fn up_to(&mut self, last: u64, ear: &mut Ear) {
-        while self.last < last {
-            self.take(&ear.next());
-        }
-    }
-
-    /// Is in the room while others talk, and has asked for what follows its position: what was on its way still comes; then it
-    /// begins again, up to where it is live.
-    #[track_caller]
-    pub(crate) fn asks_again(&mut self, ear: &mut Ear) {
-        let mut heard = Vec::new();
-        while heard.last() != Some(&Heard::Live) {
-            heard.push(ear.next());
-        }
-        let first = self.last + 1;
-        let begins = |it: &Heard| matches!(it, Heard::Said(number, _) if *number == first);
-        let begins = heard.iter().rposition(begins).unwrap_or(heard.len() - 1);
-        let on_its_way: Vec<u64> = heard[..begins]
-            .iter()
-            .filter_map(|it| if let Heard::Said(number, _) = it { Some(*number) } else { None })
-            .collect();
-        assert!(on_its_way.is_sorted_by(|one, next| one + 1 == *next), "{}: {heard:?}", self.what);
-        for it in &heard[begins..] {
-            self.take(it);
-        }
-        let newest = on_its_way.last().copied().unwrap_or(0);
-        assert!(self.last >= newest, "{}: {newest} doesn't come again", self.what);
-    }
-
-    /// Listens until it is live.
-    #[track_caller]
-    pub(crate) fn live(&mut self, ear: &mut Ear) {
-        while self.live.is_none() {
-            self.take(&ear.next());
-        }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::json_check::checked;
 use crate::json_peer::{BOTH, JsonPeer};
 use crate::kept_hub::{ENDS, End, Kept, Talker, place};
+use crate::kept_search::wait_until;
 use crate::web::{Answer, get};
 
 /// `mot FIRST` to `mot LAST` as alice said them.
@@ -169,5 +170,27 @@ fn a_room_that_only_the_disk_knows_can_be_read_over_http() {
         let (lines, _) = pages(kept.hub(), "/rooms/vide/messages");
         assert_eq!(lines[0]["text"], "un", "{end:?}");
         assert_eq!(get(kept.hub(), "/rooms/jamais/messages").status, 404);
+    }
+}
+
+#[test]
+fn whoever_asks_the_disk_and_leaves_is_answered_first() {
+    for leaves in ["", "/quit\n"] {
+        let mut kept = Kept::start(&["--retain", "10msg", "--greet", "0"]);
+        Talker::enter(kept.hub(), "alice", "jeu", 0).say(2000);
+        kept.again(End::Stopped);
+        wait_until(kept.hub(), "1999");
+        for (command, count) in
+            [("/history 1500", 1500), ("/resume 500", 1500), ("/search mot", 20)]
+        {
+            // As `printf … | nc -N` does.
+            let mut peer = kept.hub().connect();
+            peer.send(format!("/join jeu\n{command}\n{leaves}"));
+            peer.finish();
+            let lines = peer.last_lines();
+            let said: Vec<&String> = lines.iter().filter(|it| it.starts_with('<')).collect();
+            assert_eq!(said.len(), count, "{command}, {leaves:?}: {:?}", lines.last());
+            assert_eq!(said.last().map(|it| it.as_str()), Some("<alice> mot 2000"), "{command}");
+        }
     }
 }

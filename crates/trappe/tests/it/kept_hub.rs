@@ -182,7 +182,7 @@ impl Talker {
     #[track_caller]
     pub(crate) fn say(&mut self, count: u64) {
         let lines = (1..=count).map(|n| format!("mot {}\n", self.said + n));
-        self.peer.send(lines.collect::<String>());
+        self.peer.send(lines.collect::<Vec<_>>().concat());
         for _ in 0..count {
             let ack = self.peer.until(|line| line.starts_with("+ack ") || line.starts_with("! "));
             let position = ack.strip_prefix("+ack ").unwrap_or_else(|| panic!("{ack}"));

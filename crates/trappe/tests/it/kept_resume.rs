@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use crate::json_peer::{BOTH, JsonPeer};
-use crate::kept_ear::{Ear, ROADS, Trail, Way, Wire, of_event};
+use crate::kept_ear::{Ear, ROADS, Way, Wire, of_event};
 use crate::kept_hub::{ENDS, End, Ends, Flood, Kept, Talker, place, says, shown};
+use crate::kept_trail::Trail;
 use crate::sessions::{newcomer, takes_over};
 use crate::web::{BINARY, Socket, TEXT, post};
 

@@ -9,6 +9,7 @@ use crate::{
     reply::To,
     room::{
         item::Item,
+        past::Ask,
         replay::{Replay, gap_notice, portion},
     },
     words::say,
@@ -76,9 +77,10 @@ impl<A> Listener<A> {
                 private.replay = Some(Replay::greeting(room, view, count as u64, before));
                 self.begin_history(view);
             }
-            Item::Found { room, seqs, after } => {
-                private.replay = Some(Replay::these(room, seqs));
-                private.items.push_front(Item::Own(after));
+            Item::Search { room, words, count, id } => {
+                views.view(room)?;
+                private.asked = Some((room, Asked::Search(id)));
+                return Some(Next::Ask(room, Ask::Words(words, count)));
             }
             Item::Resume { room, at, id } => {
                 let view = views.view(room)?;

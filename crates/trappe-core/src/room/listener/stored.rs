@@ -6,11 +6,12 @@ use super::{Answered, Asked, Listener, Views};
 use crate::{
     encode::{self, Look, Marks},
     message::Record,
+    reply::{Found, To},
     room::{
         batch::Batch,
         item::Item,
         past::{Past, Portion},
-        replay::{around_history, lost_notice, one},
+        replay::{Replay, around_history, lost_notice, one},
         view::View,
     },
 };
@@ -76,7 +77,22 @@ impl<A> Listener<A> {
                 let missed = portion.gap.map_or(0, |(from, to, why)| why.missed((from, to)));
                 Answered { delivered, missed }
             }
-            (Past::Last { .. }, Asked::Cursor) => Answered::default(),
+            (Past::Found { words, seqs, more }, Asked::Search(id)) => {
+                let found = Found {
+                    room: view.life().name.as_str(),
+                    words,
+                    count: seqs.len(),
+                    more: *more,
+                    position: view.position(),
+                };
+                let to = To { look: self.look, op: Some("search"), id };
+                let (before, after) = to.around_found(&found);
+                private.replay = Some(Replay::these(room, seqs.clone()));
+                self.around((before.into(), after.into()));
+                Answered::default()
+            }
+            // An answer to another question than was asked: there is none such.
+            _ => Answered::default(),
         }
     }
 

@@ -102,6 +102,7 @@ fn sentence(tool: &Tool, finding: &Finding) -> String {
         Finding::Missing { room, first, last } => {
             run("history-cli-bad-missing", room, *first, *last)
         }
+        Finding::Sent { ids } => tool.say("history-cli-bad-sent", &[("count", (*ids).into())]),
         Finding::Index { missing, extra } => {
             let args = [("missing", (*missing).into()), ("extra", (*extra).into())];
             tool.say("history-cli-bad-index", &args)

@@ -94,11 +94,12 @@ fn line(room: &RoomState) -> String {
     };
     let RoomState { epoch, next_seq, messages, bytes, holes, missing, .. } = room;
     format!(
-        r#"{{"room":{},"epoch":"{epoch}","next":{next_seq},"messages":{messages},"bytes":{bytes}{}{},"gaps":{holes},"missing":{missing}}}"#,
+        r#"{{"room":{},"epoch":"{epoch}","next":{next_seq},"messages":{messages},"bytes":{bytes}"#,
         json!(room.name.as_str()),
-        at("oldest", room.oldest),
-        at("newest", room.newest),
-    ) + "\n"
+    ) + &at("oldest", room.oldest)
+        + &at("newest", room.newest)
+        + &format!(r#","gaps":{holes},"missing":{missing}}}"#)
+        + "\n"
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! `trappe history prune`.
 
 use clap::Args;
-use trappe_core::{
-    keep::Keep as Bounds,
-    limits::{HISTORY_LOG_BYTES, HISTORY_TIDY_ROWS},
-    name::Name,
-};
+use trappe_core::{keep::Keep as Bounds, limits::HISTORY_TIDY_ROWS, name::Name};
 
 use super::{
     Exit, Tool,
@@ -66,7 +62,7 @@ fn prune(store: &mut Store, keep: &Keep, only: Option<u32>) -> Result<u64, DbErr
         };
         removed += step.removed;
         bar.at(removed);
-        if store.log_bytes() > HISTORY_LOG_BYTES {
+        if store.needs_checkpoint() {
             store.checkpoint()?;
         }
         // Of all rooms together one gives way in each step: only when none does it is enough.

@@ -39,6 +39,8 @@ pub(super) fn run(tool: &Tool, args: &SearchArgs) -> Result<(), Exit> {
         Some(name) => vec![tool.room(&mut visit, name)?],
         None => tool.read(visit.rooms())?,
     };
+    // Counted first: what a server puts there meanwhile may not be found.
+    let unindexed = tool.read(visit.unindexed())?;
     let words = args.words.join(" ");
     let limit = args.limit.map_or(SEARCH_DEFAULT, usize::from);
     let (mut found, mut more) = (Vec::new(), false);
@@ -65,7 +67,6 @@ pub(super) fn run(tool: &Tool, args: &SearchArgs) -> Result<(), Exit> {
     } else if more {
         out::talk(&tool.say("history-cli-more", &[]));
     }
-    let unindexed = tool.read(visit.unindexed())?;
     if unindexed > 0 {
         out::talk(&tool.say("history-cli-unindexed", &[("count", unindexed.into())]));
     }

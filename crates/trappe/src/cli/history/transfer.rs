@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use trappe_core::{
     command::At,
-    limits::{HISTORY_LOG_BYTES, HISTORY_ROOMS, HISTORY_TIDY_ROWS},
+    limits::{HISTORY_ROOMS, HISTORY_TIDY_ROWS},
     name::Name,
 };
 
@@ -148,7 +148,7 @@ pub(super) fn import(tool: &Tool, args: &ImportArgs) -> Result<(), Exit> {
 fn index(store: &mut Store, bar: &Bar) -> Result<(), DbError> {
     while store.index(HISTORY_TIDY_ROWS)? {
         bar.add(HISTORY_TIDY_ROWS as u64);
-        if store.log_bytes() > HISTORY_LOG_BYTES {
+        if store.needs_checkpoint() {
             store.checkpoint()?;
         }
     }

@@ -7,21 +7,17 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::oneshot;
 use trappe_core::{
-    limits::{
-        BATCH_RECORDS, HISTORY_PORTION_BYTES, HISTORY_STALLED, HTTP_HISTORY_BYTES, ITEM_BYTES,
-    },
+    limits::{BATCH_RECORDS, HISTORY_PORTION_BYTES, HISTORY_STALLED, HTTP_HISTORY_BYTES},
     message::Author,
-    reply::{Found, To},
     room::{
         batch::{Batch, Restored},
-        item::Item,
         past::{Ask, Lost, Past, Portion},
     },
 };
 
 use super::{History, kept::Kept};
 use crate::{
-    server::{Shared, conn::Conn, mail::Mail, room::Room, voice},
+    server::{Shared, conn::Conn, mail::Mail, room::Room},
     store::{Cause, DbError, Reader, Row},
 };
 
@@ -30,7 +26,6 @@ use crate::{
 pub(super) enum Asked {
     Listener(Arc<Conn>, Arc<Room>, Ask),
     Page { room: Arc<Room>, from: u64, to: u64, limit: usize, tell: oneshot::Sender<Page> },
-    Search { conn: Arc<Conn>, room: Arc<Room>, to: To, words: Box<str>, count: usize },
     Find { room: Arc<Room>, words: Box<str>, count: usize, tell: oneshot::Sender<Searched> },
 }
 
@@ -61,7 +56,9 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn put(&mut self, asked: Asked) {
         match asked {
-            Asked::Search { .. } | Asked::Find { .. } => self.searches.push_back(asked),
+            Asked::Listener(_, _, Ask::Words(..)) | Asked::Find { .. } => {
+                self.searches.push_back(asked);
+            }
             _ => self.asked.push_back(asked),
         }
     }
@@ -158,19 +155,6 @@ impl Archivist {
                     None => return Some(Asked::Page { room, from, to, limit, tell }),
                 }
             }
-            Asked::Search { conn, room, to, words, count } => {
-                let (seqs, more) = self.search(&room, &words, count);
-                let (position, count) = (room.position(), seqs.len());
-                let room_name = room.name().as_str();
-                let found = Found { room: room_name, words: &words, count, more, position };
-                let (before, after) = to.around_found(&found);
-                if !before.is_empty() {
-                    voice::send(&self.shared, &conn, Item::Bytes(before.into()));
-                }
-                let found = Item::Found { room: room.id, seqs, after: after.into() };
-                voice::send(&self.shared, &conn, found);
-                conn.release(ITEM_BYTES);
-            }
             Asked::Find { room, words, count, tell } => {
                 let (seqs, _) = self.search(&room, &words, count);
                 let found = self.these(&room, &seqs);
@@ -211,6 +195,10 @@ impl Archivist {
                 (*from, *to),
                 (BATCH_RECORDS, HISTORY_PORTION_BYTES),
             )?),
+            Ask::Words(words, count) => {
+                let (seqs, more) = self.search(room, words, *count);
+                Past::Found { words: words.clone(), seqs, more }
+            }
             Ask::These(seqs) => {
                 let batch = self.these(room, seqs);
                 Past::Portion(Portion {
@@ -326,6 +314,7 @@ fn nothing(ask: &Ask) -> Past {
             batch: None,
             next: *to,
         }),
+        Ask::Words(words, _) => Past::Found { words: words.clone(), seqs: Vec::new(), more: false },
         Ask::These(seqs) => {
             Past::Portion(Portion { gap: None, batch: None, next: seqs.len() as u64 })
         }

@@ -36,6 +36,8 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) no: u32,
+    /// As it was made, whatever the case in which it is asked for now.
+    pub(crate) name: Name,
     pub(crate) epoch: Epoch,
     pub(crate) numbers: Numbers,
     pub(crate) oldest: u64,
@@ -92,7 +94,8 @@ impl Catalogue {
             entry.oldest = room.life.oldest_stored().unwrap_or(entry.oldest);
         }
         let numbers = Numbers { next: entry.next, until: entry.until, spare: spare() };
-        Some(Opening { no, epoch: entry.epoch, numbers, oldest: entry.oldest, kept })
+        let name = entry.name.clone();
+        Some(Opening { no, name, epoch: entry.epoch, numbers, oldest: entry.oldest, kept })
     }
 
     /// The room of that name, while it is open.

@@ -230,22 +230,7 @@ impl History {
         told.await.unwrap_or_default()
     }
 
-    /// A member looks for words; it is sent the answer.
-    pub(super) fn search(
-        &self,
-        conn: &Arc<Conn>,
-        room: &Arc<Room>,
-        to: To,
-        words: Box<str>,
-        count: usize,
-    ) {
-        // A place in its queue is taken until the answer comes: who asks without end isn't read any more.
-        conn.claim(ITEM_BYTES);
-        let (conn, room) = (Arc::clone(conn), Arc::clone(room));
-        self.put_on_desk(Asked::Search { conn, room, to, words, count });
-    }
-
-    /// The same for a request of HTTP.
+    /// The newest messages in which words are.
     pub(crate) async fn find(&self, room: &Arc<Room>, words: Box<str>, count: usize) -> Searched {
         let (tell, told) = oneshot::channel();
         self.put_on_desk(Asked::Find { room: Arc::clone(room), words, count, tell });

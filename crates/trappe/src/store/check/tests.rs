@@ -1,4 +1,4 @@
-//! What is wrong with a history is found, and nothing else.
+//! A sound history, and one thing after another that somebody or something has done to it.
 
 use std::{fs, os::unix::fs::FileExt};
 
@@ -93,6 +93,7 @@ fn each_thing_that_somebodys_own_hand_has_changed_is_found() {
         ("UPDATE hole SET last = 301", Finding::BadHole { room: room(), first: 11, last: 301 }),
         ("UPDATE hole SET first = 15", Finding::Missing { room: room(), first: 11, last: 14 }),
         ("UPDATE hole SET last = 15", Finding::Missing { room: room(), first: 16, last: 20 }),
+        ("INSERT INTO sent VALUES (5, 1, 1, 1)", Finding::Sent { ids: 1 }),
         ("DELETE FROM hole", Finding::Missing { room: room(), first: 11, last: 20 }),
         ("DELETE FROM search WHERE rowid = (1 << 40) + 7", Finding::Index { missing: 1, extra: 0 }),
         (
@@ -162,4 +163,50 @@ fn what_is_no_history_is_not_looked_at() {
     fs::create_dir(&dir.0).expect("it can be made");
     assert!(matches!(Visit::open(&dir.0), Err(VisitError::NoHistory)));
     assert_eq!(fs::read_dir(&dir.0).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_server_that_begins_to_write_meanwhile_is_seen() {
+    let dir = history();
+    let mut visit = dir.visit();
+    assert_eq!(visit.rooms().expect("it can be read")[0].messages, 290);
+    let (folder, mut opened) = dir.open();
+    let mut transaction = opened.store.write().expect("it can be written");
+    let body = b"y";
+    let message = StoredMessage { seq: 301, time_us: 1, sid: 1, mid: None, author: None, body };
+    transaction.message(1, &message).expect("it can be written");
+    transaction.counts(1, 1, 101, 301).expect("it can be written");
+    let room = Name::parse("lobby").expect("a name");
+    transaction.room(1, &room, Epoch::from_random(1), 302).expect("it can be written");
+    transaction.commit().expect("it can be written");
+    let rooms = visit.rooms().expect("it can be read");
+    assert_eq!((rooms[0].messages, rooms[0].end()), (291, 302));
+    opened.store.close(&folder, &[], 2).expect("it can be written");
+    drop(folder);
+    assert_eq!(visit.rooms().expect("it can be read"), rooms);
+    assert!(check(&mut visit, &mut |_| {}).expect("it can be read").is_sound());
+}
+
+#[test]
+fn one_room_alone_is_pruned_and_all_of_its_space_comes_back() {
+    let dir = history();
+    let bytes = || fs::metadata(dir.0.join("history.db")).expect("it is there").len();
+    let before = bytes();
+    let (folder, mut opened) = dir.open();
+    let keep =
+        |messages| trappe_core::keep::Keep { messages: Some(messages), ..Default::default() };
+    let mut prune = |no, messages, most| {
+        let pruned = opened.store.prune_in(no, &keep(messages), 1, most);
+        let pruned = pruned.expect("it can be written");
+        (pruned.removed, pruned.more)
+    };
+    assert_eq!(prune(2, 1, 1000), (0, false));
+    assert_eq!(prune(1, 30, 200), (200, true));
+    assert_eq!(prune(1, 30, 200), (60, false));
+    assert_eq!(prune(7, 1, 200), (0, false));
+    opened.store.shrink().expect("it can be written");
+    opened.store.close(&folder, &[], 2).expect("it can be written");
+    assert!(bytes() * 2 < before, "{} of {before}", bytes());
+    let sound = Report { rooms: 2, messages: 30, ..Report::default() };
+    assert_eq!(report(&dir), sound);
 }

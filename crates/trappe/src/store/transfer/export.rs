@@ -52,9 +52,7 @@ pub(crate) fn export(
             };
             let portion = visit.read(read)?;
             if let Some(hole) = portion.gap {
-                let gone = hole.cause == Cause::Damaged
-                    && visit.oldest(room.no)?.is_some_and(|oldest| hole.first < oldest);
-                walk.gap(hole, gone);
+                walk.gap(hole);
             }
             for row in &portion.rows {
                 walk.message(row);
@@ -88,17 +86,20 @@ impl Walk<'_> {
         self.begun = true;
     }
 
-    /// Numbers are missing; `gone`: since a moment ago only, they were too old.
-    fn gap(&mut self, mut hole: Hole, gone: bool) {
+    /// Numbers are missing.
+    fn gap(&mut self, mut hole: Hole) {
         if !self.begun {
             // What is before the first message is no longer kept, whatever became of it.
             return;
         }
-        if gone {
-            hole.cause = Cause::NotStored;
-        } else if hole.cause == Cause::Damaged && hole.first >= self.room.end() {
+        match hole.cause {
             // Past the end: they were set aside, and nothing came.
-            hole.cause = Cause::Unused;
+            Cause::Damaged | Cause::Forgotten if hole.first >= self.room.end() => {
+                hole.cause = Cause::Unused;
+            }
+            // A moment ago they were there: a running server took them away.
+            Cause::Forgotten => hole.cause = Cause::NotStored,
+            _ => {}
         }
         match &mut self.gap {
             Some(gap) if gap.last + 1 == hole.first && gap.cause == hole.cause => {

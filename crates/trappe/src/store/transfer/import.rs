@@ -13,7 +13,7 @@ use trappe_core::{
 
 use super::line::{LINE_BYTES, Line, Message};
 use crate::store::{
-    db::Store,
+    db::{NO_ROOM, Store},
     error::DbError,
     prune::MESSAGE_BYTES,
     row::StoredMessage,
@@ -208,7 +208,9 @@ impl Entry<'_> {
                 return Err(Bad::Clash { next: known.next_seq, from }.into());
             }
             Some(known) => (known.no, known.name.clone()),
-            None if self.known.len() + self.seen.len() > HISTORY_ROOMS => {
+            None if self.known.len() + self.seen.len() > HISTORY_ROOMS
+                || self.next_room >= NO_ROOM =>
+            {
                 return Err(Bad::TooManyRooms.into());
             }
             None => {
