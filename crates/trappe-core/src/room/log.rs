@@ -324,7 +324,8 @@ impl<W> Log<W> {
         if near { self.take_slowed() } else { Vec::new() }
     }
 
-    /// Whether a sender is to be slowed: numbers are running out, or there are others, and the furthest of them is past half of what is kept. Who
+    /// Whether a sender is to be slowed: numbers are running out, or there are others, and the furthest of them is past half of
+    /// what is kept. Who
     /// isn't a member here has a number and a worker that no member has.
     #[must_use]
     pub fn pressed(&self, number: u64, worker: usize) -> bool {

@@ -59,10 +59,11 @@ pub fn page(
             let event = Event::Gap { room, from, to, cause: why.as_str(), oldest: None, id: None };
             LOOK.event(&mut writer.lines, &event);
         }
-        for record in portion.batch.iter().flat_map(|batch| &batch.records) {
-            let Some(batch) = &portion.batch else { break };
-            if !writer.add(view, batch, record) {
-                return writer.page();
+        if let Some(batch) = &portion.batch {
+            for record in &batch.records {
+                if !writer.add(view, batch, record) {
+                    return writer.page();
+                }
             }
         }
         reached = portion.next;

@@ -61,6 +61,14 @@ pub struct Portion {
     pub next: u64,
 }
 
+impl Portion {
+    /// Nothing is there from `from` on, before `to`.
+    #[must_use]
+    pub fn missing(from: u64, to: u64, why: Lost) -> Portion {
+        Portion { gap: Some((from, to - 1, why)), batch: None, next: to }
+    }
+}
+
 impl PartialEq for Portion {
     fn eq(&self, other: &Portion) -> bool {
         let seqs = |p: &Portion| {

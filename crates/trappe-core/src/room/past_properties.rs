@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{
     batch::{Batch, Life, Restored},
     item::Item,
-    listener::{Listener, Next, Views},
+    listener::{Listener, Next},
     log::{Log, Numbers, Retain},
     past::{Ask, Lost, Past, Portion},
-    state::StateView,
+    properties::{One, ROOM},
     view::View,
 };
 use crate::{
@@ -24,7 +24,6 @@ use crate::{
     name::Name,
 };
 
-const ROOM: u32 = 0;
 const READER: u64 = 1;
 /// The number of the first message of this life: there were others before.
 const FIRST: u64 = 11;
@@ -136,18 +135,6 @@ struct World {
     asked: Option<Ask>,
     wire: Vec<u8>,
     firsts: Vec<u64>,
-}
-
-struct One<'v>(&'v View);
-
-impl Views for One<'_> {
-    fn view(&self, room: u32) -> Option<&View> {
-        (room == ROOM).then_some(self.0)
-    }
-
-    fn state(&self, _: u32) -> Option<&StateView> {
-        None
-    }
 }
 
 impl World {

@@ -54,10 +54,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 const READER: u64 = 1;
-const ROOM: u32 = 0;
+pub(super) const ROOM: u32 = 0;
 
 /// The view of the only room.
-struct One<'v>(&'v View);
+pub(super) struct One<'v>(pub(super) &'v View);
 
 impl Views for One<'_> {
     fn view(&self, room: u32) -> Option<&View> {

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 use trappe_core::{
     command::Lang,
+    hub::HubError,
     limits::{
         HTTP_HISTORY, HTTP_HISTORY_BYTES, HTTP_SLOWED, IDEMPOTENCY_KEY_BYTES, SEARCH_DEFAULT,
         SEARCH_MAX,
@@ -153,18 +154,8 @@ async fn post(
     if body.is_empty() {
         return Err(error(400, "empty"));
     }
-    let now = shared.now();
-    let open = |now| {
-        let opened = shared.has_place(room).and_then(|()| {
-            let mut hub = shared.hub.lock();
-            hub.open(now, room, |id| shared.make_room(id, room.clone())).map(|(_, room)| room)
-        });
-        opened.map_err(|why| {
-            let (code, text) = reply::hub_error(lang, room, &why);
-            Answer::refusal(503, code, &text)
-        })
-    };
-    let waits_in = open(now)?;
+    let open = || shared.open_room(room).map_err(|why| unopened(lang, room, &why));
+    let waits_in = open()?;
     // Whoever posts is slowed as every other sender is; but not for ever, and not while the server stops.
     let slowed = poll_fn(|cx| {
         conn.set_waker(cx.waker());
@@ -184,7 +175,7 @@ async fn post(
     }
     let now = shared.now();
     // It may have been forgotten meanwhile, and made again.
-    let room = open(now)?;
+    let room = open()?;
     let position = match key {
         None => speak(shared, conn, now, &room, author, None, &body).map_err(taken(lang))?,
         Some(key) => {
@@ -308,8 +299,8 @@ async fn messages(shared: &Arc<Shared>, head: &Head, lang: Lang, name: &Name) ->
             return Answer::refusal(404, "no-search", &say(lang, "no-search", &[]));
         };
         let count = query.limit.unwrap_or(SEARCH_DEFAULT).min(SEARCH_MAX);
-        let searched = history.find(&room, words.into(), count).await;
-        let lines = searched.found.map(|batch| history::found(&batch)).unwrap_or_default();
+        let found = history.find(&room, words.into(), count).await;
+        let lines = found.map(|batch| history::found(&batch)).unwrap_or_default();
         return Answer::new(200, NDJSON, lines);
     }
     let limit = query.limit.unwrap_or(HTTP_HISTORY).min(HTTP_HISTORY);
@@ -339,15 +330,21 @@ async fn messages(shared: &Arc<Shared>, head: &Head, lang: Lang, name: &Name) ->
 
 /// The room of that name: one that is open, or that is on disk.
 fn known_room(shared: &Shared, name: &Name) -> Option<(Name, Arc<Room>)> {
-    let mut hub = shared.hub.lock();
-    if let Some((_, name, room)) = hub.room_named(name.as_str()) {
+    let open = shared.hub.lock().room_named(name.as_str());
+    if let Some((_, name, room)) = open {
         return Some((name, room));
     }
     if !shared.posts.history.as_ref()?.knows(name) {
         return None;
     }
-    let opened = hub.open(shared.now(), name, |id| shared.make_room(id, name.clone()));
-    opened.ok().map(|(_, room)| (room.name().clone(), room))
+    let room = shared.open_room(name).ok()?;
+    Some((room.name().clone(), room))
+}
+
+/// There can't be a room of that name.
+pub(super) fn unopened(lang: Lang, room: &Name, why: &HubError) -> Answer {
+    let (code, text) = reply::hub_error(lang, room, why);
+    Answer::refusal(503, code, &text)
 }
 
 /// Whether it is a browser that asks, for something to show.

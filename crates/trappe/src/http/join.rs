@@ -136,14 +136,7 @@ pub(super) fn events(
         }
     };
     // Better refused than told of another room.
-    let opened = shared.has_place(room).and_then(|()| {
-        let mut hub = shared.hub.lock();
-        hub.open(shared.now(), room, |id| shared.make_room(id, room.clone()))
-    });
-    if let Err(why) = opened {
-        let (code, text) = reply::hub_error(lang, room, &why);
-        return Err(Answer::refusal(503, code, &text));
-    }
+    shared.open_room(room).map_err(|why| api::unopened(lang, room, &why))?;
     let look =
         Look { format: Format::Json, wire: Wire::Events, quiet: true, ..shared.defaults.look };
     let mut reply = String::from(STREAM);

@@ -200,6 +200,13 @@ impl Shared {
         if has_place { Ok(()) } else { Err(HubError::RoomsFull) }
     }
 
+    /// The room of that name, made if there is none; nobody enters it.
+    pub(crate) fn open_room(&self, name: &Name) -> Result<Arc<Room>, HubError> {
+        self.has_place(name)?;
+        let mut hub = self.hub.lock();
+        hub.open(self.now(), name, |id| self.make_room(id, name.clone())).map(|(_, room)| room)
+    }
+
     pub(crate) fn make_room(&self, id: u32, name: Name) -> Arc<Room> {
         make_room(
             id,
@@ -459,13 +466,14 @@ fn make_room(
 ) -> Arc<Room> {
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     let (all, state) = (Arc::clone(all), State::new(Arc::clone(states)));
-    let Some(history) = history else {
-        let life = Life::new(name, new_epoch(), all);
-        let tail = Tail::new(Log::new(Arc::clone(&life), retain, lag, workers));
-        return Room::new(id, life, tail, state, None);
-    };
-    let Some(opening) = history.open_room(&name) else {
-        tracing::warn!(room = name.as_str(), "too many rooms are kept: this one has no history");
+    let opened = history.and_then(|history| Some((history, history.open_room(&name)?)));
+    let Some((history, opening)) = opened else {
+        if history.is_some() {
+            tracing::warn!(
+                room = name.as_str(),
+                "too many rooms are kept: this one has no history"
+            );
+        }
         let life = Life::new(name, new_epoch(), all);
         let tail = Tail::new(Log::new(Arc::clone(&life), retain, lag, workers));
         return Room::new(id, life, tail, state, None);

@@ -26,18 +26,11 @@ use crate::{
 pub(super) enum Asked {
     Listener(Arc<Conn>, Arc<Room>, Ask),
     Page { room: Arc<Room>, from: u64, to: u64, limit: usize, tell: oneshot::Sender<Page> },
-    Find { room: Arc<Room>, words: Box<str>, count: usize, tell: oneshot::Sender<Searched> },
+    Find { room: Arc<Room>, words: Box<str>, count: usize, tell: oneshot::Sender<Option<Batch>> },
 }
 
 /// A page of what is kept of a room: portions, one after the other.
 pub(crate) type Page = Vec<Portion>;
-
-/// The messages in which words were found.
-#[derive(Debug, Default)]
-pub(crate) struct Searched {
-    /// They, oldest first.
-    pub(crate) found: Option<Arc<Batch>>,
-}
 
 /// What waits for the archivist. Bounded by the members and the requests that there are: each asks for one thing at a time.
 #[derive(Debug, Default)]
@@ -157,8 +150,7 @@ impl Archivist {
             }
             Asked::Find { room, words, count, tell } => {
                 let (seqs, _) = self.search(&room, &words, count);
-                let found = self.these(&room, &seqs);
-                drop(tell.send(Searched { found: found.map(Arc::new) }));
+                drop(tell.send(self.these(&room, &seqs)));
             }
         }
         None
@@ -200,12 +192,8 @@ impl Archivist {
                 Past::Found { words: words.clone(), seqs, more }
             }
             Ask::These(seqs) => {
-                let batch = self.these(room, seqs);
-                Past::Portion(Portion {
-                    gap: None,
-                    batch: batch.map(Arc::new),
-                    next: seqs.len() as u64,
-                })
+                let batch = self.these(room, seqs).map(Arc::new);
+                Past::Portion(Portion { gap: None, batch, next: seqs.len() as u64 })
             }
         })
     }
@@ -221,11 +209,7 @@ impl Archivist {
         let oldest = room.life.oldest_stored().unwrap_or(from);
         if from < oldest {
             let to = oldest.min(to);
-            return Some(Portion {
-                gap: Some((from, to - 1, Lost::Forgotten)),
-                batch: None,
-                next: to,
-            });
+            return Some(Portion::missing(from, to, Lost::Forgotten));
         }
         let settled = kept.next();
         if from >= settled {
@@ -233,8 +217,7 @@ impl Archivist {
         }
         // What the disk didn't take isn't written down as such while it refuses.
         if let Some((last, why)) = kept.why_lost(from) {
-            let last = last.min(to - 1);
-            return Some(Portion { gap: Some((from, last, why)), batch: None, next: last + 1 });
+            return Some(Portion::missing(from, to.min(last + 1), why));
         }
         let to = to.min(settled);
         let read = self.reader.portion(kept.no, from, to, messages, bytes);
@@ -242,11 +225,7 @@ impl Archivist {
             Ok(read) => read,
             Err(error) => {
                 complain(&error);
-                return Some(Portion {
-                    gap: Some((from, to - 1, Lost::Damaged)),
-                    batch: None,
-                    next: to,
-                });
+                return Some(Portion::missing(from, to, Lost::Damaged));
             }
         };
         let gap = read.gap.map(|hole| {
@@ -309,11 +288,7 @@ impl Archivist {
 fn nothing(ask: &Ask) -> Past {
     match ask {
         Ask::Last { to, .. } => Past::Last { from: *to, count: 0 },
-        Ask::Run { from, to } => Past::Portion(Portion {
-            gap: Some((*from, to - 1, Lost::Forgotten)),
-            batch: None,
-            next: *to,
-        }),
+        Ask::Run { from, to } => Past::Portion(Portion::missing(*from, *to, Lost::Forgotten)),
         Ask::Words(words, _) => Past::Found { words: words.clone(), seqs: Vec::new(), more: false },
         Ask::These(seqs) => {
             Past::Portion(Portion { gap: None, batch: None, next: seqs.len() as u64 })

@@ -32,17 +32,17 @@ use trappe_core::{
     room::{batch::Batch, past::Ask},
 };
 
+pub(crate) use self::{
+    archive::Page,
+    catalogue::Opening,
+    kept::{Fate, Kept},
+    start::{Restored, open, sentence},
+};
 use self::{
     archive::{Asked, Desk},
     catalogue::Catalogue,
     kept::{Waiter, Waiting},
     writer::{Inbox, Job},
-};
-pub(crate) use self::{
-    archive::{Page, Searched},
-    catalogue::Opening,
-    kept::{Fate, Kept},
-    start::{Restored, open, sentence},
 };
 use super::{conn::Conn, identity::Identity, mail::Mail, room::Room};
 use crate::http::HistoryCounts;
@@ -231,7 +231,12 @@ impl History {
     }
 
     /// The newest messages in which words are.
-    pub(crate) async fn find(&self, room: &Arc<Room>, words: Box<str>, count: usize) -> Searched {
+    pub(crate) async fn find(
+        &self,
+        room: &Arc<Room>,
+        words: Box<str>,
+        count: usize,
+    ) -> Option<Batch> {
         let (tell, told) = oneshot::channel();
         self.put_on_desk(Asked::Find { room: Arc::clone(room), words, count, tell });
         told.await.unwrap_or_default()

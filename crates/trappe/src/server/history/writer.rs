@@ -114,7 +114,7 @@ pub(super) struct Writer {
     books: Books,
     /// What was lost and isn't written down as such yet. While the disk refuses all is lost, which is one run for each room; what
     /// doesn't fit into the inbox is written down with the next commit.
-    lost: BTreeMap<u32, Vec<(u64, u64)>>,
+    lost: LostRuns,
     /// Messages lost since the disk last worked.
     lost_count: u64,
     retry_at: Instant,
@@ -264,7 +264,7 @@ impl Writer {
         self.books.reserve(&mut transaction, settled)?;
         transaction.commit()?;
         self.history.counts.commits.fetch_add(1, Relaxed);
-        self.forget_lost();
+        forget_lost(&mut self.lost, &self.books);
         Ok(())
     }
 
@@ -311,12 +311,6 @@ impl Writer {
         let told = kept.lost(from, next).into_iter().map(|told| (Arc::clone(room), told));
         self.tell(told.collect());
         self.history.committed();
-    }
-
-    /// What was lost is written down, but of rooms that aren't on disk yet.
-    fn forget_lost(&mut self) {
-        let books = &self.books;
-        self.lost.retain(|no, _| !books.has_room(*no));
     }
 
     /// Tells those who waited, each member in the order in which it spoke.
@@ -396,7 +390,7 @@ impl Writer {
         transaction.commit()?;
         // There has to be room in the database too, and not just in its log: else it would refuse again in a moment.
         store.checkpoint()?;
-        self.forget_lost();
+        forget_lost(&mut self.lost, &self.books);
         Ok(store)
     }
 
@@ -437,8 +431,7 @@ impl Writer {
             let mut transaction = store.write()?;
             write_lost(&mut transaction, &self.lost, &self.books)?;
             transaction.commit()?;
-            let books = &self.books;
-            self.lost.retain(|no, _| !books.has_room(*no));
+            forget_lost(&mut self.lost, &self.books);
         }
         if self.damaged {
             (self.index_at, self.tidy_at) = (None, Instant::now() + HISTORY_TIDY);
@@ -482,10 +475,18 @@ impl Writer {
     }
 }
 
+/// Runs of messages, each by its first and its last, by their rooms.
+type LostRuns = BTreeMap<u32, Vec<(u64, u64)>>;
+
+/// What was lost is written down, but of rooms that aren't on disk yet.
+fn forget_lost(lost: &mut LostRuns, books: &Books) {
+    lost.retain(|no, _| !books.has_room(*no));
+}
+
 /// Writes down what was lost, of rooms that are on disk.
 fn write_lost(
     transaction: &mut Transaction<'_>,
-    lost: &BTreeMap<u32, Vec<(u64, u64)>>,
+    lost: &LostRuns,
     books: &Books,
 ) -> Result<(), DbError> {
     for (no, runs) in lost.iter().filter(|(no, _)| books.has_room(**no)) {
