@@ -213,29 +213,27 @@ fn run_peers(trappe: &Path, scratch: &Path, options: &Options) -> Result<bool> {
                     .expect("rows are made from peers");
                 let found =
                     peer.start(scratch).and_then(|server| fan::run(&server, peer.wire, &load));
-                let lost = matches!(&found, Ok(found) if found.missing != 0);
-                match &found {
-                    Err(error) => {
-                        println!("  {} (repetition {}): {error:#}", peer.name, repetition + 1);
-                    }
-                    Ok(found) if lost => {
-                        println!(
-                            "  {} (repetition {}): {} deliveries missing",
-                            peer.name,
-                            repetition + 1,
-                            found.missing
-                        );
-                    }
-                    Ok(_) => {}
-                }
+                let whole = whole_run(peer.name, repetition + 1, found);
                 // A peer that fails is a fact about the peer; trappe must not.
-                well &= !(peer.name.starts_with("trappe") && (lost || found.is_err()));
-                row.runs.push(found.ok().filter(|_| !lost));
+                well &= !peer.name.starts_with("trappe") || whole.is_some();
+                row.runs.push(whole);
             }
         }
         print!("{}", table(&rows));
     }
     Ok(well)
+}
+
+/// What a run found, if nothing of it is missing; otherwise it is said what went wrong.
+fn whole_run(peer: &str, repetition: u64, found: Result<fan::Found>) -> Option<fan::Found> {
+    match found {
+        Err(error) => println!("  {peer} (repetition {repetition}): {error:#}"),
+        Ok(fan::Found { missing, .. }) if missing != 0 => {
+            println!("  {peer} (repetition {repetition}): {missing} deliveries missing");
+        }
+        Ok(found) => return Some(found),
+    }
+    None
 }
 
 fn build(workspace: &Workspace, package: &str) -> Result<()> {

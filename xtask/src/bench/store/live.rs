@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::fan::{self, Load};
-use super::super::{CELLS, Cell, MESSAGE_BYTES, Options, REFERENCE, Row, machine, server, table};
+use super::super::{
+    CELLS, Cell, MESSAGE_BYTES, Options, REFERENCE, Row, machine, server, table, whole_run,
+};
 use super::disk::Disk;
 use super::peers;
 
@@ -41,20 +43,9 @@ pub(super) fn run(trappe: &Path, disk: &Disk, options: &Options) -> bool {
                     let server = peer.start(fresh.path())?;
                     fan::run(&server, peer.wire, &load)
                 });
-                let lost = found.as_ref().is_ok_and(|found| found.missing != 0);
-                match &found {
-                    Err(error) => println!("  {} (repetition {repetition}): {error:#}", peer.name),
-                    Ok(found) if lost => {
-                        let missing = found.missing;
-                        println!(
-                            "  {} (repetition {repetition}): {missing} deliveries missing",
-                            peer.name
-                        );
-                    }
-                    Ok(_) => {}
-                }
-                well &= found.is_ok() && !lost;
-                row.runs.push(found.ok().filter(|_| !lost));
+                let whole = whole_run(peer.name, repetition, found);
+                well &= whole.is_some();
+                row.runs.push(whole);
             }
         }
         print!("{}", table(&rows));
