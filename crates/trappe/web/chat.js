@@ -242,8 +242,8 @@ export class Chat {
 		},
 		gap: ({ from, to, cause, oldest }, it) => {
 			if (oldest) it?.begin(epochOf(oldest));
-			const fields = { type: "gap", cause, count: to ? to - from + 1 : 0, seq: from };
-			if (!/epoch|state/.test(cause)) it?.[from ? "merge" : "push"](fields);
+			const fields = { type: "gap", cause: cause === "slow" ? cause : "forgotten", count: to ? to - from + 1 : 0, seq: from };
+			if (!/epoch|state|unused/.test(cause)) it?.[from ? "merge" : "push"](fields);
 		},
 		live: ({ pos }, it) => it?.begin(epochOf(pos)),
 		history: nothing,

@@ -147,6 +147,23 @@ test("a hub that takes a late page to the lobby by itself is asked for what was 
   chat.hub.close();
 });
 
+test("what is missing has a sentence whatever its cause; numbers that were never given are no news", () => {
+  const chat = new Chat({ url: "ws://hub", saved: null, name: "", room: "", changed() {}, named() {} });
+  chat.hub.connect();
+  const socket = Socket.last;
+  socket.onopen?.();
+  socket.hear({ ev: "hello", session: "s", sid: 1, name: "client-1", rooms: [{ room: "lobby", pos: "e@9" }] });
+  let from = 1;
+  for (const cause of ["slow", "forgotten", "not-stored", "damaged", "unused"]) {
+    socket.hear({ ev: "gap", room: "lobby", from, to: from, cause });
+    from += 1;
+  }
+  const gaps = chat.active.rows.filter((row) => row.type === "gap").map((row) => row.cause);
+  assert.deepEqual([...new Set(gaps)], ["slow", "forgotten"]);
+  assert.equal(gaps.length, 4);
+  chat.hub.close();
+});
+
 test("commands of one room go as ops that name it; what is set is kept as it was typed", () => {
   const meant = (text) => JSON.parse(JSON.stringify(meaning(text, "jardin")));
   for (const [text, op] of [
