@@ -312,6 +312,16 @@ pub const SHUTDOWN: Duration = Duration::from_millis(4500);
 pub const HISTORY_WAITING_BYTES: usize = 64 << 20;
 /// What one transaction takes at most.
 pub const HISTORY_COMMIT_BYTES: usize = 4 << 20;
+/// From so many places on (rooms, and senders that give their messages numbers) a transaction writes to the journal first.
+pub const HISTORY_PLACES: usize = 4;
+/// What is in the journal is filed in its places once it is so many messages …
+pub const HISTORY_FILED_ROWS: usize = 16_384;
+/// … or so many bytes as batches weigh them, of which four times as many are filed whatever waits; …
+pub const HISTORY_FILED_BYTES: u64 = 4 << 20;
+/// … after this long; …
+pub const HISTORY_FILED_AFTER: Duration = Duration::from_millis(250);
+/// … or once nothing was said for this long.
+pub const HISTORY_FILED_IDLE: Duration = Duration::from_millis(5);
 /// What is read from disk in one go for one member or request.
 pub const HISTORY_PORTION_BYTES: usize = 16 << 10;
 /// Rooms that are kept on disk; further ones have no history there.
@@ -326,6 +336,8 @@ pub const HISTORY_TIDY: Duration = Duration::from_secs(1);
 pub const HISTORY_TIDY_SOON: Duration = Duration::from_millis(10);
 /// Messages that are taken away, or put into the index, in one transaction.
 pub const HISTORY_TIDY_ROWS: usize = 2000;
+/// … and while others wait for the disk.
+pub const HISTORY_BUSY_ROWS: usize = 200;
 /// From so many bytes on the database's log is brought into the database.
 pub const HISTORY_LOG_BYTES: u64 = 8 << 20;
 /// What is stored is in the index for searching after this long, unless more is said than that leaves time for.

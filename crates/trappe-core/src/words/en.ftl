@@ -506,6 +506,7 @@ history-cli-bad-full-hole = { $room } { $from }..{ $to }: told as a gap, but { $
    *[other] { $messages } messages are
     } there
 history-cli-bad-missing = { $room } { $from }..{ $to }: gone, and no gap tells why
+history-cli-bad-journal = piece { $number } of the journal: not as it was stored; nobody is given it
 history-cli-bad-sent = { $count ->
     [one] { $count } message's own id is
    *[other] { $count } messages' own ids are

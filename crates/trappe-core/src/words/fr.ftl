@@ -504,6 +504,7 @@ history-cli-bad-full-hole = { $room } { $from }..{ $to } : dit être un trou, ma
    *[other] { $messages } messages y sont
     }
 history-cli-bad-missing = { $room } { $from }..{ $to } : disparu, et aucun trou ne dit pourquoi
+history-cli-bad-journal = morceau { $number } du journal : il n'est pas tel qu'il a été enregistré ; personne ne le reçoit
 history-cli-bad-sent = { $count ->
     [one] { $count } identifiant de message est gardé
    *[other] { $count } identifiants de messages sont gardés

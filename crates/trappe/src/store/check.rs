@@ -16,6 +16,7 @@ use trappe_core::{command::Epoch, name::Name};
 use self::pass::Pass;
 use super::{
     error::DbError,
+    journal,
     prune::MESSAGE_BYTES,
     schema::{id, int, last_id, seq_of, uint},
     tables::Cause,
@@ -50,6 +51,8 @@ pub(crate) enum Finding {
     FullHole { room: String, first: u64, last: u64, messages: u64 },
     /// Numbers that are neither a message nor in a gap.
     Missing { room: String, first: u64, last: u64 },
+    /// A piece of the journal isn't what was stored.
+    Journal { piece: u64 },
     /// Ids are kept for sessions that aren't there.
     Sent { ids: u64 },
     /// Messages that should be in the index for searching and aren't; and what is there without a message.
@@ -113,6 +116,7 @@ fn inspect(connection: &Connection, report: &mut Report, progress: &mut dyn FnMu
     let is_readable = pass.messages(connection, report, progress);
     or_unreadable(report, "hole", |report| holes(connection, &rooms, report));
     or_unreadable(report, "sent", |report| sent(connection, report));
+    or_unreadable(report, "journal", |report| journal(connection, report));
     if is_readable {
         // Else what can't be read would be told once more as what isn't there.
         or_unreadable(report, "message", |report| numbers(connection, &rooms, report));
@@ -283,6 +287,16 @@ fn sent(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let ids = connection.query_row(sql, [], |row| row.get(0)).map(uint)?;
     if ids > 0 {
         report.add(Finding::Sent { ids });
+    }
+    Ok(())
+}
+
+/// What isn't filed yet can be.
+fn journal(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let mut pieces = Vec::new();
+    journal::read(connection, &mut pieces)?;
+    for piece in pieces.iter().filter(|piece| piece.entries().is_none()) {
+        report.add(Finding::Journal { piece: uint(piece.no) });
     }
     Ok(())
 }

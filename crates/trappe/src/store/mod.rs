@@ -7,6 +7,7 @@ mod db;
 mod error;
 mod file;
 mod folder;
+mod journal;
 mod open;
 mod pages;
 mod prune;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     db::Store,
     error::DbError,
     folder::Folder,
+    journal::{Entry, Piece},
     open::{NewEpoch, Note, Opened, open, reopen},
     prune::{Keep, MESSAGE_BYTES},
     read::Reader,

@@ -10,6 +10,7 @@ use super::{
     error::{DbError, OpenError, db, file},
     file::{Header, create, recognize},
     folder::{Folder, Life},
+    journal,
     salvage::salvage,
     schema::{MIGRATIONS, STOPPED, VERSION, uint},
     tables::{
@@ -202,6 +203,7 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
         return Err(damaged(doing, "it is cut short"));
     }
     migrate(&store.connection, version)?;
+    file_journal(&mut store)?;
     let meta = |key: &str| -> Result<u64, DbError> {
         let sql = "SELECT value FROM meta WHERE key = ?";
         let found = store.connection.query_row(sql, [key], |row| row.get(0)).optional();
@@ -249,6 +251,21 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
         stopped,
         notes,
     })
+}
+
+/// Files what was acknowledged, and stands in the journal alone.
+fn file_journal(store: &mut Store) -> Result<(), DbError> {
+    let mut pieces = Vec::new();
+    journal::read(&store.connection, &mut pieces).map_err(db("read the journal"))?;
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    if pieces.iter().any(|piece| piece.entries().is_none()) {
+        return Err(damaged("read the journal", "a piece of it isn't what was stored"));
+    }
+    let mut transaction = store.write()?;
+    journal::file_all(&mut transaction, &pieces)?;
+    transaction.commit()
 }
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {

@@ -16,6 +16,8 @@ pub(crate) const MESSAGE_BYTES: u64 = 100;
 
 /// Pages that are given back to the file system in one step.
 const PAGES_GIVEN_BACK: u32 = 256;
+/// Pages that may lie idle: the journal takes and leaves that many, over and over.
+const PAGES_IDLE: u32 = 1024;
 
 /// What is kept of a room, and of all rooms together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,7 +169,7 @@ impl Store {
 
     /// More pages lie idle than are soon needed again.
     fn has_free_pages(&self) -> Result<bool, DbError> {
-        Ok(self.free_pages()? > PAGES_GIVEN_BACK)
+        Ok(self.free_pages()? > PAGES_IDLE)
     }
 
     fn usage(&self) -> Result<Vec<Usage>, DbError> {

@@ -18,6 +18,7 @@ use super::{
     error::{DbError, db, file},
     file::{make, place},
     folder::{Folder, beside},
+    journal,
     open::Note,
     pages::Pages,
     prune::MESSAGE_BYTES,
@@ -49,7 +50,7 @@ pub(super) fn salvage(folder: &Folder, now_us: u64) -> Result<Note, DbError> {
     let (old, path) = (folder.database(), folder.new_database());
     make(&path)?;
     let mut new = Store::connect(&path)?;
-    let mut known = BTreeMap::new();
+    let (mut known, mut pieces) = (BTreeMap::new(), Vec::new());
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if let Ok(source) = Connection::open_with_flags(&old, flags) {
         // What stands in the log only is to be in the pages, too.
@@ -57,9 +58,14 @@ pub(super) fn salvage(folder: &Folder, now_us: u64) -> Result<Note, DbError> {
         // SQLite would refuse to read a file that is shorter than it says.
         let _as_far_as_it_can = source.execute_batch("PRAGMA writable_schema = ON;");
         copy_tables(&source, &mut new)?;
+        let _as_far_as_it_can = journal::read(&source, &mut pieces);
         let _as_far_as_it_can = read_known(&source, &mut known);
     }
-    let kept = copy_messages(&old, &mut new, &mut known)?;
+    let mut kept = copy_messages(&old, &mut new, &mut known)?;
+    // What was still to be filed.
+    let mut transaction = new.write()?;
+    kept += journal::file_all(&mut transaction, &pieces)?;
+    transaction.commit()?;
     let lost = finish(&mut new, &known)?;
     new.checkpoint_all()?;
     drop(new);
@@ -171,7 +177,8 @@ fn store(new: &mut Store, rows: &[(i64, Row)]) -> Result<u64, DbError> {
     for (id, row) in rows {
         let room = room_of(*id);
         let Row { seq, time_us, sid, mid, ref body, .. } = *row;
-        if has(&transaction, room, seq)? {
+        // An old page may hold what was taken back.
+        if transaction.knows(room, seq)? {
             continue;
         }
         let author = row.author.as_ref().map(Name::as_str);
@@ -180,18 +187,6 @@ fn store(new: &mut Store, rows: &[(i64, Row)]) -> Result<u64, DbError> {
     }
     transaction.commit()?;
     Ok(kept)
-}
-
-/// Whether it is there already, or is known not to be: an old page may hold what was taken back.
-fn has(transaction: &Transaction<'_>, room: u32, seq: u64) -> Result<bool, DbError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)
-               OR EXISTS (SELECT 1 FROM hole WHERE room = ?2 AND first <= ?3 AND last >= ?3
-                          AND cause != 'damaged')";
-    transaction
-        .inner
-        .prepare_cached(sql)
-        .and_then(|mut it| it.query_row(params![id(room, seq), room, int(seq)], |row| row.get(0)))
-        .map_err(db(DOING))
 }
 
 /// Rooms that are lost get a name again; what is missing between two messages is a hole; everything is counted anew.

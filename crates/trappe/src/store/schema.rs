@@ -3,10 +3,11 @@
 /// "trap", in the file's header: whose file it is.
 pub(super) const APPLICATION_ID: i32 = 0x7472_6170;
 /// The version of the form.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What each version adds to the one before, from 0 (an empty file) on.
-pub(super) const MIGRATIONS: [&str; VERSION as usize] = ["
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [
+    "
 CREATE TABLE room (
     no INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -63,7 +64,11 @@ CREATE VIEW messages (room, seq, time, author, body) AS
         strftime('%Y-%m-%dT%H:%M:%fZ', message.time_us / 1000000.0, 'unixepoch'),
         coalesce(message.author, 'client-' || message.sid), CAST(message.body AS TEXT)
     FROM message JOIN room ON room.no = message.id >> 40;
-"];
+",
+    "
+CREATE TABLE journal (no INTEGER PRIMARY KEY, sum INTEGER NOT NULL, piece BLOB NOT NULL) STRICT;
+",
+];
 
 /// How a connection is set up that writes.
 pub(super) const SETTINGS: &str = "

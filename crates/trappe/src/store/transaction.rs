@@ -18,7 +18,7 @@ pub(crate) struct Transaction<'s> {
 }
 
 impl Transaction<'_> {
-    fn run(
+    pub(super) fn run(
         &self,
         doing: &'static str,
         sql: &str,
@@ -86,6 +86,19 @@ impl Transaction<'_> {
                 it.sum(id)
             ],
         )
+    }
+
+    /// Whether a message is there, or is known not to be.
+    pub(super) fn knows(&self, room: u32, seq: u64) -> Result<bool, DbError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)
+                   OR EXISTS (SELECT 1 FROM hole WHERE room = ?2 AND first <= ?3 AND last >= ?3
+                              AND cause != 'damaged')";
+        self.inner
+            .prepare_cached(sql)
+            .and_then(|mut it| {
+                it.query_row(params![id(room, seq), room, int(seq)], |row| row.get(0))
+            })
+            .map_err(db("look for a message"))
     }
 
     /// A room, which is there, has so many messages more, that take so many bytes; the last of them is `to`.
@@ -185,6 +198,11 @@ impl Transaction<'_> {
             "INSERT OR REPLACE INTO hole (room, first, last, cause) VALUES (?, ?, ?, ?)",
             params![room, from, to, cause],
         )
+    }
+
+    /// Removes what stands there of messages that are filed anew.
+    pub(crate) fn take_out(&mut self, room: u32, first: u64, last: u64) -> Result<(), DbError> {
+        self.take_back(room, id(room, first), id(room, last))
     }
 
     /// Removes what stands there of messages that are told to be in no history.

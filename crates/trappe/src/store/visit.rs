@@ -19,6 +19,7 @@ use super::{
     error::{DbError, OpenError, db, file},
     file::{Header, recognize},
     folder::DATABASE,
+    journal,
     open::{damaged, version},
     prune::MESSAGE_BYTES,
     read::Reader,
@@ -276,5 +277,6 @@ fn connect(path: &Path) -> Result<(Reader, Option<Print>), DbError> {
         .map_err(db(doing))?;
     // Of a file that is cut short SQLite would read nothing otherwise; nothing is written by this.
     connection.execute_batch("PRAGMA writable_schema = ON;").map_err(db(doing))?;
+    journal::overlay(&connection).map_err(db(doing))?;
     Ok((Reader::over(connection)?, still))
 }

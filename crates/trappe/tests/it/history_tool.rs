@@ -279,7 +279,7 @@ fn a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_as_it_is(
     let data = kept.folder.path("data");
     let file = fs::File::options().write(true).open(data.join("history.db")).expect("it is there");
     for (at, byte, says) in [
-        (63, 2, "comes from a newer version of trappe"),
+        (63, 9, "comes from a newer version of trappe"),
         (68, b'x', "is no database of trappe"),
         (0, b'x', "is no database of trappe"),
     ] {

@@ -102,6 +102,9 @@ fn sentence(tool: &Tool, finding: &Finding) -> String {
         Finding::Missing { room, first, last } => {
             run("history-cli-bad-missing", room, *first, *last)
         }
+        Finding::Journal { piece } => {
+            tool.say("history-cli-bad-journal", &[("number", (*piece).into())])
+        }
         Finding::Sent { ids } => tool.say("history-cli-bad-sent", &[("count", (*ids).into())]),
         Finding::Index { missing, extra } => {
             let args = [("missing", (*missing).into()), ("extra", (*extra).into())];

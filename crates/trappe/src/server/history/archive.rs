@@ -129,6 +129,7 @@ impl Archivist {
             };
             if let Some(early) = self.serve(asked) {
                 self.history.desk.lock().too_early(early, commits);
+                self.history.hurry();
             }
         }
     }
@@ -171,7 +172,7 @@ impl Archivist {
         Some(match ask {
             Ask::Last { count, to } => {
                 // What is said before them has to be known, on disk or lost.
-                if kept.next() < *to {
+                if kept.readable() < *to {
                     return None;
                 }
                 let last = self.reader.last(kept.no, *count, *to);
@@ -211,7 +212,7 @@ impl Archivist {
             let to = oldest.min(to);
             return Some(Portion::missing(from, to, Lost::Forgotten));
         }
-        let settled = kept.next();
+        let settled = kept.readable();
         if from >= settled {
             return None;
         }

@@ -1,10 +1,13 @@
 //! What the writer knows of what is on disk, and how a transaction adds to it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use trappe_core::{
     command::Epoch,
-    limits::SENT_IDS,
+    limits::{HISTORY_PLACES, SENT_IDS},
     message::{Kind, Record, Tag},
     name::Name,
     room::batch::Batch,
@@ -13,7 +16,7 @@ use trappe_core::{
 use super::History;
 use crate::{
     server::{identity::Identity, room::Room},
-    store::{DbError, MESSAGE_BYTES, Store, StoredMessage, StoredPost, Transaction},
+    store::{DbError, Entry, MESSAGE_BYTES, Piece, Store, StoredMessage, StoredPost, Transaction},
 };
 
 /// How many members' numbers are taken in advance.
@@ -53,6 +56,8 @@ struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) rooms: BTreeMap<u32, RoomState>,
+    pub(super) filed: BTreeMap<u32, Filed>,
+    /// Messages that are on disk with it, filed or not.
     pub(super) messages: u64,
     /// The greatest number of a member that speaks in it.
     members: u64,
@@ -64,7 +69,7 @@ pub(super) struct Settled {
 #[derive(Debug)]
 pub(super) struct RoomState {
     pub(super) room: Arc<Room>,
-    no: u32,
+    pub(super) no: u32,
     /// The number after the last message in it.
     pub(super) next: u64,
     /// Where the reserved numbers end.
@@ -72,15 +77,21 @@ pub(super) struct RoomState {
     /// They were reserved in this transaction.
     pub(super) is_reserved: bool,
     pub(super) epoch: Epoch,
+}
+
+/// What a transaction files of one room.
+#[derive(Debug)]
+pub(super) struct Filed {
+    pub(super) room: Arc<Room>,
     messages: u64,
     bytes: u64,
-    last: u64,
-    members: u64,
+    /// The last message.
+    pub(super) last: u64,
 }
 
 impl Settled {
     /// What is done to a room; none if it isn't kept.
-    pub(super) fn of(&mut self, room: &Arc<Room>, history: &History) -> Option<&mut RoomState> {
+    fn of(&mut self, room: &Arc<Room>, history: &History) -> Option<&mut RoomState> {
         let no = room.kept.as_ref()?.no;
         let state = self.rooms.entry(no).or_insert_with(|| {
             let known = history.catalogue.lock();
@@ -91,15 +102,28 @@ impl Settled {
                 until: known.get(no).map_or(0, |(_, _, _, until)| until),
                 is_reserved: false,
                 epoch: room.life.epoch(),
-                messages: 0,
-                bytes: 0,
-                last: 0,
-                members: 0,
             }
         });
         // Of a room that was forgotten and made again meanwhile, the later one.
         state.room = Arc::clone(room);
         Some(state)
+    }
+
+    /// A batch is on disk with this transaction. Its room's number there; none if it isn't kept.
+    pub(super) fn add(
+        &mut self,
+        room: &Arc<Room>,
+        batch: &Batch,
+        history: &History,
+    ) -> Option<u32> {
+        let state = self.of(room, history)?;
+        state.next = batch.end_seq();
+        let no = state.no;
+        for record in spoken(batch) {
+            self.messages += 1;
+            self.members = self.members.max(record.author.number);
+        }
+        Some(no)
     }
 }
 
@@ -113,33 +137,25 @@ impl Books {
         self.sessions.insert(sid, Session { identity, sent: 0 });
     }
 
-    /// What was said.
-    pub(super) fn batch(
+    /// Files what was said.
+    pub(super) fn file(
         &mut self,
         transaction: &mut Transaction<'_>,
-        state: &mut RoomState,
+        settled: &mut Settled,
+        (no, room): (u32, &Arc<Room>),
         batch: &Batch,
     ) -> Result<(), DbError> {
-        for record in batch.records.iter().filter(|r| r.kind == Kind::Speech) {
-            let body = batch.body(record);
-            transaction.message(
-                state.no,
-                &StoredMessage {
-                    seq: record.seq,
-                    time_us: record.time_us,
-                    sid: record.author.number,
-                    mid: record.id(),
-                    author: record.author.name.as_ref().map(Name::as_str),
-                    body,
-                },
-            )?;
-            self.tag(transaction, state.no, record)?;
-            state.messages += 1;
-            state.bytes += body.len() as u64 + MESSAGE_BYTES;
-            state.last = record.seq;
-            state.members = state.members.max(record.author.number);
+        let (room, none) = (Arc::clone(room), (0, 0, 0));
+        let (messages, bytes, last) = none;
+        let filed = settled.filed.entry(no).or_insert(Filed { room, messages, bytes, last });
+        for record in spoken(batch) {
+            let message = message(batch, record);
+            transaction.message(no, &message)?;
+            self.tag(transaction, no, record)?;
+            filed.messages += 1;
+            filed.bytes += message.body.len() as u64 + MESSAGE_BYTES;
+            filed.last = record.seq;
         }
-        state.next = batch.end_seq();
         Ok(())
     }
 
@@ -224,8 +240,6 @@ impl Books {
                 (state.epoch, state.is_reserved) = (epoch, true);
                 transaction.room(*no, &state.room.life.name, epoch, state.until)?;
             }
-            settled.messages += state.messages;
-            settled.members = settled.members.max(state.members);
         }
         if settled.members + MEMBERS_RESERVED / 2 > self.members {
             settled.reserved = settled.members + MEMBERS_RESERVED;
@@ -245,11 +259,11 @@ impl Books {
     /// The transaction is on disk.
     pub(super) fn committed(&mut self, settled: &Settled) {
         self.members = self.members.max(settled.reserved);
-        for (no, state) in &settled.rooms {
+        for (no, filed) in &settled.filed {
             let counts = self.uncounted.entry(*no).or_default();
-            counts.messages += state.messages;
-            counts.bytes += state.bytes;
-            counts.last = state.last;
+            counts.messages += filed.messages;
+            counts.bytes += filed.bytes;
+            counts.last = filed.last;
         }
         let reserved = settled.rooms.iter().filter(|(_, state)| state.is_reserved);
         self.rooms.extend(reserved.map(|(no, state)| (*no, state.epoch)));
@@ -274,4 +288,48 @@ impl Books {
     pub(super) fn has_room(&self, no: u32) -> bool {
         self.rooms.contains_key(&no)
     }
+}
+
+/// The messages of a batch.
+fn spoken(batch: &Batch) -> impl Iterator<Item = &Record> {
+    batch.records.iter().filter(|record| record.kind == Kind::Speech)
+}
+
+/// A message as it is stored.
+fn message<'a>(batch: &'a Batch, record: &'a Record) -> StoredMessage<'a> {
+    StoredMessage {
+        seq: record.seq,
+        time_us: record.time_us,
+        sid: record.author.number,
+        mid: record.id(),
+        author: record.author.name.as_ref().map(Name::as_str),
+        body: batch.body(record),
+    }
+}
+
+/// Adds what was said to a piece of the journal.
+pub(super) fn journal(piece: &mut Piece, room: u32, batch: &Batch) {
+    for record in spoken(batch) {
+        let post = match &record.tag {
+            Some(Tag::Key(post)) => Some((&*post.key, &post.digest)),
+            _ => None,
+        };
+        piece.push(&Entry { room, message: message(batch, record), post });
+    }
+}
+
+/// In how many places of the database the batches are filed, as far as they are counted: rooms, and who gave its messages
+/// numbers.
+pub(super) fn places<'a>(batches: impl Iterator<Item = (u32, &'a Batch)>) -> usize {
+    let mut places = BTreeSet::new();
+    for (no, batch) in batches {
+        places.insert((u64::from(no), 0));
+        for record in spoken(batch).filter(|record| record.tag.is_some()) {
+            places.insert((record.author.number, 1));
+        }
+        if places.len() > HISTORY_PLACES {
+            break;
+        }
+    }
+    places.len()
 }

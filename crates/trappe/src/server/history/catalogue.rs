@@ -26,7 +26,7 @@ struct Entry {
     /// Where the reserved numbers end.
     until: u64,
     oldest: u64,
-    /// The last message that was committed; 0: none since the start.
+    /// The last message that was filed; 0: none since the start.
     last: u64,
     /// The room, while it is open.
     open: Weak<Room>,
@@ -149,7 +149,14 @@ impl Catalogue {
     /// Messages before `next` have been dealt with, and numbers up to `until` are reserved, in the life `epoch`.
     pub(super) fn stored(&mut self, no: u32, epoch: Epoch, next: u64, until: u64) {
         if let Some(entry) = self.by_no.get_mut(&no) {
-            (entry.epoch, entry.next, entry.until, entry.last) = (epoch, next, until, next - 1);
+            (entry.epoch, entry.next, entry.until) = (epoch, next, until);
+        }
+    }
+
+    /// Messages up to `last` are filed in their places.
+    pub(super) fn filed(&mut self, no: u32, last: u64) {
+        if let Some(entry) = self.by_no.get_mut(&no) {
+            entry.last = last;
         }
     }
 
@@ -160,7 +167,7 @@ impl Catalogue {
         }
     }
 
-    /// The last message of each room that was committed, and is still kept.
+    /// The last message of each room that was filed, and is still kept.
     pub(super) fn last_stored(&self) -> Vec<(u32, u64)> {
         let kept = self.by_no.values().filter(|entry| entry.last >= entry.oldest.max(1));
         kept.map(|entry| (entry.no, entry.last)).collect()

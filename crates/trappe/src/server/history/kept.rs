@@ -23,6 +23,8 @@ pub(crate) struct Kept {
 struct Settled {
     /// All before this one are on disk, or lost.
     next: u64,
+    /// The first that is on disk, but not filed in its place yet.
+    unfiled: Option<u64>,
     /// Those that are lost: the first and the last of each run.
     lost: VecDeque<(u64, u64)>,
     /// Up to here runs have been forgotten.
@@ -103,8 +105,8 @@ impl Settled {
 impl Kept {
     /// A room whose messages before `next` have been dealt with.
     pub(crate) fn new(no: u32, next: u64) -> Kept {
-        let settled =
-            Settled { next, lost: VecDeque::new(), forgotten: 0, waiting: VecDeque::new() };
+        let (lost, waiting) = (VecDeque::new(), VecDeque::new());
+        let settled = Settled { next, unfiled: None, lost, forgotten: 0, waiting };
         Kept { no, settled: Mutex::new(settled) }
     }
 
@@ -141,9 +143,15 @@ impl Kept {
         settled.take()
     }
 
-    /// All before this message are on disk, or lost.
-    pub(crate) fn next(&self) -> u64 {
-        self.settled.lock().next
+    /// All before this message can be read from the disk, or are lost.
+    pub(crate) fn readable(&self) -> u64 {
+        let settled = self.settled.lock();
+        settled.unfiled.map_or(settled.next, |unfiled| unfiled.min(settled.next))
+    }
+
+    /// All messages but those from `unfiled` on are filed in their places.
+    pub(crate) fn set_unfiled(&self, unfiled: Option<u64>) {
+        self.settled.lock().unfiled = unfiled;
     }
 
     /// Why a message isn't on disk, where that isn't written there yet; and the last of its run.

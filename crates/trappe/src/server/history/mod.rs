@@ -6,6 +6,7 @@
 //! is far behind, whoever speaks.
 
 mod archive;
+mod backlog;
 mod books;
 mod catalogue;
 mod kept;
@@ -76,6 +77,8 @@ pub(crate) struct History {
     pressed: AtomicBool,
     /// The disk takes nothing at present.
     failing: AtomicBool,
+    /// Somebody waits for what is on disk to be filed.
+    hurried: AtomicBool,
     order: AtomicU64,
     counts: Counts,
 }
@@ -178,6 +181,14 @@ impl History {
             std::mem::take(&mut *slowed)
         };
         slowed.into_iter().for_each(Waker::wake);
+    }
+
+    /// What is on disk is to be filed soon: somebody wants to read it.
+    fn hurry(&self) {
+        self.hurried.store(true, Relaxed);
+        // Under the lock: else the writer could go to sleep between its look and this.
+        let _inbox = self.inbox.lock();
+        self.more.notify_one();
     }
 
     /// What was done so far.

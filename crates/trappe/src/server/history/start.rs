@@ -92,6 +92,7 @@ pub(crate) fn open(
         slowed: Mutex::default(),
         pressed: AtomicBool::new(false),
         failing: AtomicBool::new(false),
+        hurried: AtomicBool::new(false),
         order: 0.into(),
         counts: super::Counts::default(),
     });

@@ -8,15 +8,16 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use trappe_core::{
     limits::{
-        HISTORY_COMMIT_BYTES, HISTORY_INDEXED, HISTORY_LOG_BYTES, HISTORY_RETRY, HISTORY_TIDY,
-        HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
+        HISTORY_BUSY_ROWS, HISTORY_COMMIT_BYTES, HISTORY_FILED_IDLE, HISTORY_INDEXED,
+        HISTORY_LOG_BYTES, HISTORY_PLACES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS,
+        HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
     },
     name::Name,
     room::{batch::Batch, item::Item},
@@ -25,13 +26,14 @@ use trappe_core::{
 
 use super::{
     History,
-    books::{Books, Settled},
-    kept::{Fate, Waiter, Waiting},
+    backlog::{Backlog, Rooms, Unfiled},
+    books::{Books, Settled, journal, places},
+    kept::{Fate, Kept, Waiter, Waiting},
     new_epoch,
 };
 use crate::{
     server::{Shared, conn::Conn, identity::Identity, mail::Mail, room::Room, voice},
-    store::{self, Cause, DbError, Folder, Hole, Keep, Store, Transaction},
+    store::{self, Cause, DbError, Folder, Hole, Keep, Piece, Store, Transaction},
 };
 
 /// Something that is to be written.
@@ -59,6 +61,14 @@ impl Job {
     /// Whether it leaves anything on disk.
     fn is_written(&self) -> bool {
         matches!(self, Job::Batch(..) | Job::Session(..) | Job::EndSession(_) | Job::Forget(_))
+    }
+
+    /// What was said, in a room that is kept.
+    fn batch(&self) -> Option<(&Kept, &Arc<Room>, &Arc<Batch>)> {
+        match self {
+            Job::Batch(room, batch) => Some((room.kept.as_deref()?, room, batch)),
+            _ => None,
+        }
     }
 }
 
@@ -112,6 +122,9 @@ pub(super) struct Writer {
     /// None while the disk refuses.
     store: Option<Store>,
     books: Books,
+    backlog: Backlog,
+    /// When nothing will have been said for a while, unless something is said before.
+    quiet_at: Instant,
     /// What was lost and isn't written down as such yet. While the disk refuses all is lost, which is one run for each room; what
     /// doesn't fit into the inbox is written down with the next commit.
     lost: LostRuns,
@@ -142,6 +155,8 @@ impl Writer {
             keep,
             store: Some(store),
             books,
+            backlog: Backlog::default(),
+            quiet_at: now,
             lost: BTreeMap::new(),
             lost_count: 0,
             retry_at: now,
@@ -173,7 +188,10 @@ impl Writer {
         if inbox.jobs.is_empty() && !self.has_to_tidy() {
             let due = match self.store {
                 None => self.retry_at,
-                Some(_) => self.index_at.map_or(self.tidy_at, |at| at.min(self.tidy_at)),
+                Some(_) => {
+                    let file_at = (!self.backlog.is_empty()).then_some(self.quiet_at);
+                    [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
+                }
             };
             let _either_way = self.history.more.wait_until(&mut inbox, due);
         }
@@ -202,9 +220,7 @@ impl Writer {
             Some(_) => self.write(&group, &mut settled).map_err(Some),
         };
         match result {
-            Ok(()) => {
-                self.tell_stored(settled);
-            }
+            Ok(()) => self.tell_stored(settled),
             Err(error) => {
                 if let Some(error) = error {
                     self.fail(&error);
@@ -239,19 +255,58 @@ impl Writer {
     }
 
     fn write(&mut self, group: &[Job], settled: &mut Settled) -> Result<(), DbError> {
-        let Some(store) = &mut self.store else { return Ok(()) };
         if !group.iter().any(Job::is_written) {
             return Ok(());
         }
+        let batches =
+            || group.iter().filter_map(Job::batch).map(|(kept, _, batch)| (kept.no, &**batch));
+        let in_piece = !self.backlog.is_empty() || places(batches()) > HISTORY_PLACES;
+        let said: usize = batches().map(|(_, batch)| batch.records.len()).sum();
+        let now = Instant::now();
+        self.quiet_at = now + HISTORY_FILED_IDLE;
+        // Twice as much is filed as is said: it catches up, and nobody waits for all of it.
+        let (filed, piece_done) = self.backlog.take(2 * said + HISTORY_PLACES, false, now);
+        let result = self.transact(group, settled, in_piece, (&filed, piece_done));
+        if result.is_err() {
+            self.backlog.put_back(filed);
+            return result;
+        }
+        self.backlog.filed();
+        if in_piece {
+            self.backlog.add(group.iter().filter_map(Job::batch), now);
+            // Before any of it is told to be stored.
+            for (kept, ..) in group.iter().filter_map(Job::batch) {
+                kept.set_unfiled(self.backlog.first(kept.no));
+            }
+        }
+        Ok(())
+    }
+
+    fn transact(
+        &mut self,
+        group: &[Job],
+        settled: &mut Settled,
+        in_piece: bool,
+        (filed, piece_done): (&Rooms, Option<u64>),
+    ) -> Result<(), DbError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
         let mut transaction = store.write()?;
+        let mut piece = Piece::default();
+        for (no, unfiled) in filed {
+            file(&mut self.books, &mut transaction, settled, (*no, unfiled))?;
+        }
+        if let Some(done) = piece_done {
+            transaction.filed(done)?;
+        }
         for job in group {
             match job {
-                Job::Batch(room, batch) => {
-                    let state = settled.of(room, &self.history);
-                    if let Some(state) = state {
-                        self.books.batch(&mut transaction, state, batch)?;
+                Job::Batch(room, batch) => match settled.add(room, batch, &self.history) {
+                    None => {}
+                    Some(no) if in_piece => journal(&mut piece, no, batch),
+                    Some(no) => {
+                        self.books.file(&mut transaction, settled, (no, room), batch)?;
                     }
-                }
+                },
                 Job::Session(sid, identity, name) => {
                     self.books.session(&mut transaction, settled, *sid, identity, name.as_ref())?;
                 }
@@ -259,6 +314,9 @@ impl Writer {
                 Job::Forget(no) => self.books.forget_room(&mut transaction, *no)?,
                 Job::Lost(..) | Job::Leave(..) | Job::Flush(_) | Job::Close(_) => {}
             }
+        }
+        if !piece.is_empty() {
+            transaction.journal(self.backlog.next_piece(), &piece)?;
         }
         write_lost(&mut transaction, &self.lost, &self.books)?;
         self.books.reserve(&mut transaction, settled)?;
@@ -268,12 +326,42 @@ impl Writer {
         Ok(())
     }
 
+    /// A step of filing, if it is time for one.
+    fn file_due(&mut self) -> Result<(), DbError> {
+        let now = Instant::now();
+        if self.has_to_file(now) {
+            // Who waits for more than this asks again.
+            self.history.hurried.store(false, Relaxed);
+            self.file_some()?;
+        }
+        Ok(())
+    }
+
+    /// Files what is in the journal, or some of it.
+    fn file_some(&mut self) -> Result<(), DbError> {
+        let (filed, piece_done) = self.backlog.take(HISTORY_TIDY_ROWS, true, Instant::now());
+        let mut settled = Settled::default();
+        if let Err(error) = self.transact(&[], &mut settled, false, (&filed, piece_done)) {
+            self.backlog.put_back(filed);
+            return Err(error);
+        }
+        self.backlog.filed();
+        self.tell_stored(settled);
+        Ok(())
+    }
+
     /// What was committed is known to be so.
     fn tell_stored(&mut self, settled: Settled) {
         self.books.committed(&settled);
         self.history.counts.stored.fetch_add(settled.messages, Relaxed);
-        if settled.messages > 0 {
+        if !settled.filed.is_empty() {
             self.index_at.get_or_insert_with(|| Instant::now() + HISTORY_INDEXED);
+        }
+        for (no, filed) in settled.filed {
+            self.history.catalogue.lock().filed(no, filed.last);
+            if let Some(kept) = &filed.room.kept {
+                kept.set_unfiled(self.backlog.first(no));
+            }
         }
         let mut told = Vec::new();
         for (no, state) in settled.rooms {
@@ -386,8 +474,17 @@ impl Writer {
             return Err(DbError::Forgetful);
         }
         let mut transaction = store.write()?;
+        // What is acknowledged and not filed yet is written anew, whatever became of it.
+        transaction.clear_journal()?;
+        let mut settled = Settled::default();
+        for (no, unfiled) in self.backlog.all() {
+            transaction.take_out(no, unfiled.first(), unfiled.next() - 1)?;
+            file(&mut self.books, &mut transaction, &mut settled, (no, unfiled))?;
+        }
         write_lost(&mut transaction, &self.lost, &self.books)?;
         transaction.commit()?;
+        self.backlog = Backlog::default();
+        self.tell_stored(settled);
         // There has to be room in the database too, and not just in its log: else it would refuse again in a moment.
         store.checkpoint()?;
         forget_lost(&mut self.lost, &self.books);
@@ -396,14 +493,20 @@ impl Writer {
 
     fn has_to_tidy(&self) -> bool {
         let now = Instant::now();
-        self.store.is_some() && (self.index_at.is_some_and(|at| at <= now) || self.tidy_at <= now)
+        let is_due = self.index_at.is_some_and(|at| at <= now) || self.tidy_at <= now;
+        self.store.is_some() && (is_due || self.has_to_file(now))
+    }
+
+    fn has_to_file(&self, now: Instant) -> bool {
+        self.store.is_some()
+            && !self.backlog.is_empty()
+            && (self.quiet_at <= now || self.history.hurried.load(Relaxed))
     }
 
     /// What can wait: the index for searching, what is too old, and the log of the database itself.
     fn tidy(&mut self) {
         self.reopen();
-        let idle = self.history.inbox.lock().jobs.is_empty();
-        match self.tidy_some(idle) {
+        match self.file_due().and_then(|()| self.tidy_some()) {
             Err(error) if error.is_damaged() => self.mark_damaged(&error),
             Err(error) => self.fail(&error),
             Ok(()) => {}
@@ -422,7 +525,7 @@ impl Writer {
         self.shared.tell(say(lang, "store-damaged", &[("error", error.as_str().into())]));
     }
 
-    fn tidy_some(&mut self, idle: bool) -> Result<(), DbError> {
+    fn tidy_some(&mut self) -> Result<(), DbError> {
         let Some(store) = &mut self.store else { return Ok(()) };
         if store.log_bytes() > HISTORY_LOG_BYTES {
             store.checkpoint()?;
@@ -438,9 +541,13 @@ impl Writer {
             return Ok(());
         }
         let now = Instant::now();
-        if idle && self.index_at.is_some_and(|at| at <= now) {
+        if self.index_at.is_some_and(|at| at <= now) {
+            let is_quiet = self.quiet_at <= now;
             self.books.count(store)?;
-            self.index_at = store.index(HISTORY_TIDY_ROWS)?.then_some(now);
+            let more = store.index(if is_quiet { HISTORY_TIDY_ROWS } else { HISTORY_BUSY_ROWS })?;
+            // Who waits for an acknowledgement comes first: under load the index has a tenth of the time.
+            let pause = if is_quiet { Duration::ZERO } else { 9 * now.elapsed() };
+            self.index_at = more.then(|| Instant::now() + pause);
             return Ok(());
         }
         if now >= self.tidy_at {
@@ -459,6 +566,11 @@ impl Writer {
     /// Everything is written: the exact numbers go to the disk, so that the next start goes on from there.
     fn close(mut self, members: u64) {
         self.reopen();
+        while self.store.is_some() && !self.backlog.is_empty() {
+            if let Err(error) = self.file_some() {
+                self.fail(&error);
+            }
+        }
         let exact = self.history.catalogue.lock().exact();
         let lost = !self.lost.is_empty();
         if let Some(mut store) = self.store.take()
@@ -473,6 +585,17 @@ impl Writer {
             tracing::warn!(%error, "the history was not closed cleanly: the next start says so");
         }
     }
+}
+
+/// Files what was said in a room.
+fn file(
+    books: &mut Books,
+    transaction: &mut Transaction<'_>,
+    settled: &mut Settled,
+    (no, unfiled): (u32, &Unfiled),
+) -> Result<(), DbError> {
+    let Unfiled { room, batches } = unfiled;
+    batches.iter().try_for_each(|batch| books.file(transaction, settled, (no, room), batch))
 }
 
 /// Runs of messages, each by its first and its last, by their rooms.

@@ -2,6 +2,7 @@
 
 mod damage;
 mod folder;
+mod journal;
 mod opening;
 mod properties;
 mod pruning;

@@ -96,12 +96,12 @@ fn a_file_of_a_newer_version_is_refused_and_not_touched() {
     let place = Place::new();
     with_ten(&place, true);
     let connection = Connection::open(place.database()).unwrap();
-    connection.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 2;").unwrap();
+    connection.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 3;").unwrap();
     drop(connection);
     let before = bytes(&place.database());
     let life = bytes(&place.data().join("life"));
     let refused = place.try_open().unwrap_err();
-    assert!(matches!(refused, OpenError::Newer(2)), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer(3)), "{refused:?}");
     assert_eq!(bytes(&place.database()), before);
     assert_eq!(bytes(&place.data().join("life")), life);
     assert!(!place.wal().exists());
@@ -111,11 +111,11 @@ fn a_file_of_a_newer_version_is_refused_and_not_touched() {
 fn a_newer_version_that_stands_in_the_log_alone_is_refused_too() {
     let place = Place::new();
     let kept = place.open();
-    kept.opened.store.connection.execute_batch("PRAGMA user_version = 2;").unwrap();
+    kept.opened.store.connection.execute_batch("PRAGMA user_version = 3;").unwrap();
     drop(kept);
     let before = (bytes(&place.database()), bytes(&place.wal()));
     let refused = place.try_open().unwrap_err();
-    assert!(matches!(refused, OpenError::Newer(2)), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer(3)), "{refused:?}");
     assert_eq!((bytes(&place.database()), bytes(&place.wal())), before);
 }
 
