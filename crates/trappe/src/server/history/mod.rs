@@ -9,6 +9,7 @@ mod archive;
 mod backlog;
 mod books;
 mod catalogue;
+mod inbox;
 mod kept;
 mod start;
 mod writer;
@@ -42,8 +43,8 @@ pub(crate) use self::{
 use self::{
     archive::{Asked, Desk},
     catalogue::Catalogue,
+    inbox::{Inbox, Job},
     kept::{Waiter, Waiting},
-    writer::{Inbox, Job},
 };
 use super::{conn::Conn, identity::Identity, mail::Mail, room::Room};
 use crate::http::HistoryCounts;

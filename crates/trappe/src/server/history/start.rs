@@ -20,8 +20,9 @@ use super::{
     archive::{Archivist, Desk},
     books::Books,
     catalogue::Catalogue,
+    inbox::Inbox,
     new_epoch,
-    writer::{Inbox, Writer},
+    writer::Writer,
 };
 use crate::{
     http::Http,

@@ -11,16 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
 use trappe_core::{
     limits::{
-        HISTORY_BUSY_ROWS, HISTORY_COMMIT_BYTES, HISTORY_FILED_IDLE, HISTORY_INDEXED,
-        HISTORY_LOG_BYTES, HISTORY_PLACES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS,
-        HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
+        HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_INDEXED, HISTORY_LOG_BYTES, HISTORY_PLACES,
+        HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES,
+        ITEM_BYTES,
     },
-    name::Name,
-    room::{batch::Batch, item::Item},
+    room::item::Item,
     words::say,
 };
 
@@ -28,90 +25,14 @@ use super::{
     History,
     backlog::{Backlog, Rooms, Unfiled},
     books::{Books, Settled, journal, places},
-    kept::{Fate, Kept, Waiter, Waiting},
+    inbox::{Job, take_group},
+    kept::{Fate, Waiter, Waiting},
     new_epoch,
 };
 use crate::{
-    server::{Shared, conn::Conn, identity::Identity, mail::Mail, room::Room, voice},
+    server::{Shared, conn::Conn, mail::Mail, room::Room, voice},
     store::{self, Cause, DbError, Folder, Hole, Keep, Piece, Store, Transaction},
 };
-
-/// Something that is to be written.
-#[derive(Debug)]
-pub(super) enum Job {
-    /// What was said.
-    Batch(Arc<Room>, Arc<Batch>),
-    /// These messages of a room are not written: too much waits.
-    Lost(Arc<Room>, u64, u64),
-    /// A session that gives its messages numbers of its own, and its member's name.
-    Session(u64, Arc<Identity>, Option<Name>),
-    /// Nobody can come back to it any more.
-    EndSession(u64),
-    /// Nothing of this room is kept any more, and nobody is in it.
-    Forget(u32),
-    /// A member is closed once all that it said before is acknowledged: where its rooms end, and the last word to it.
-    Leave(Arc<Conn>, Vec<(u32, u64)>, Bytes),
-    /// Somebody waits until all before this is written.
-    Flush(oneshot::Sender<()>),
-    /// The server stops: the last one, with the number of the next member.
-    Close(u64),
-}
-
-impl Job {
-    /// Whether it leaves anything on disk.
-    fn is_written(&self) -> bool {
-        matches!(self, Job::Batch(..) | Job::Session(..) | Job::EndSession(_) | Job::Forget(_))
-    }
-
-    /// What was said, in a room that is kept.
-    fn batch(&self) -> Option<(&Kept, &Arc<Room>, &Arc<Batch>)> {
-        match self {
-            Job::Batch(room, batch) => Some((room.kept.as_deref()?, room, batch)),
-            _ => None,
-        }
-    }
-}
-
-/// What waits for the writer.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    jobs: Vec<(Job, usize)>,
-    bytes: usize,
-}
-
-impl Inbox {
-    /// Gives back a job for which there is no room.
-    pub(super) fn put(&mut self, job: Job, bytes: usize) -> Result<(), Job> {
-        let bytes = bytes + JOB_BYTES;
-        let is_full = self.bytes + bytes > HISTORY_WAITING_BYTES;
-        let job = match job {
-            // Whoever speaks has long been made to wait; this is the last bound.
-            Job::Batch(room, batch) if is_full => {
-                let (from, next) = (batch.first_seq, batch.end_seq());
-                match self.jobs.last_mut() {
-                    Some((Job::Lost(last, _, to), _)) if Arc::ptr_eq(last, &room) => {
-                        *to = next;
-                        return Ok(());
-                    }
-                    _ => Job::Lost(room, from, next),
-                }
-            }
-            Job::Session(..) | Job::EndSession(_) | Job::Leave(..) if is_full => return Err(job),
-            job => job,
-        };
-        let bytes = if matches!(job, Job::Lost(..)) { JOB_BYTES } else { bytes };
-        self.bytes += bytes;
-        self.jobs.push((job, bytes));
-        Ok(())
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// What a job counts for beside what is in it.
-const JOB_BYTES: usize = 200;
 
 /// The writer. See the module.
 pub(super) struct Writer {
@@ -185,26 +106,25 @@ impl Writer {
     /// What has come since; waits for it. Empty: there is time for other things.
     fn wait(&mut self) -> Vec<(Job, usize)> {
         let mut inbox = self.history.inbox.lock();
-        if inbox.jobs.is_empty() && !self.has_to_tidy() {
-            let due = match self.store {
-                None => self.retry_at,
-                Some(_) => {
-                    let file_at = (!self.backlog.is_empty()).then_some(self.quiet_at);
-                    [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
-                }
+        if inbox.is_empty() && !self.has_to_tidy() {
+            let due = if self.store.is_none() {
+                self.retry_at
+            } else {
+                let file_at = (!self.backlog.is_empty()).then_some(self.quiet_at);
+                [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
             };
             let _either_way = self.history.more.wait_until(&mut inbox, due);
         }
-        std::mem::take(&mut inbox.jobs)
+        inbox.take()
     }
 
     fn done(&self, bytes: usize) {
         let is_relieved = {
             let mut inbox = self.history.inbox.lock();
-            inbox.bytes -= bytes;
-            self.history.counts.waiting.store(inbox.bytes as u64, Relaxed);
+            inbox.done(bytes);
+            self.history.counts.waiting.store(inbox.bytes() as u64, Relaxed);
             // Under its lock, as it is pressed: else the one could miss the other.
-            inbox.bytes <= HISTORY_WAITING_BYTES / 4 && self.history.is_pressed()
+            inbox.bytes() <= HISTORY_WAITING_BYTES / 4 && self.history.is_pressed()
         };
         if is_relieved {
             self.history.relieved();
@@ -618,20 +538,4 @@ fn write_lost(
         }
     }
     Ok(())
-}
-
-/// The next jobs that make one transaction: bounded, so that nobody waits for long.
-fn take_group(jobs: &mut VecDeque<(Job, usize)>) -> (Vec<Job>, usize, Option<u64>) {
-    let (mut group, mut total, mut last) = (Vec::new(), 0, None);
-    while let Some((job, bytes)) = jobs.pop_front() {
-        total += bytes;
-        if let Job::Close(members) = job {
-            last = Some(members);
-        }
-        group.push(job);
-        if total >= HISTORY_COMMIT_BYTES || last.is_some() {
-            break;
-        }
-    }
-    (group, total, last)
 }
