@@ -1,9 +1,13 @@
 // What the hub's events do to the conversations, and what a person can do. No DOM.
 
-import { FRAME_BYTES_MAX, Hub, UNACKED_MAX } from "./hub.js";
+import { Trappe } from "./trappe.js";
 import { Conversation } from "./model.js";
 import { meaning } from "./commands.js";
 
+/** A longer frame closes the connection. */
+const FRAME_BYTES_MAX = 65536;
+/** Messages that may wait for their acknowledgement. */
+const UNACKED_MAX = 100;
 const HISTORY = 50;
 const DIRECTS_MAX = 50;
 /** Rooms of more than 50 are told of no arrivals: the page asks. */
@@ -15,8 +19,8 @@ const epochOf = (pos) => pos.split("@")[0];
 const nothing = () => {};
 
 export class Chat {
-	/** `saved`: what the hub's `save` gave; `room`: that of the address; `name`: the one wished for; the rest is the hub's. */
-	constructor({ saved, name, room, changed, named, ...rest }) {
+	/** `saved`: what the hub's `save` gave; `room`: that of the address; `name`: the one wished for; `url`, `lang`: the hub's. */
+	constructor({ saved, name, room, changed, named, url, lang }) {
 		this.changed = changed;
 		this.named = named;
 		/** By `#room` and `@name`. */
@@ -29,17 +33,12 @@ export class Chat {
 		this.rooms = [];
 		/** What the hub has against the name, or the room, asked for. */
 		this.nameProblem = this.roomProblem = "";
-		const rooms = saved?.rooms?.length ? saved.rooms : ["lobby"];
+		const rooms = saved?.rooms?.length ? saved.rooms.map((it) => it.room ?? it) : ["lobby"];
 		// What is written before the hub answers waits for it.
 		for (const name of rooms) this.active ??= this.#room(name);
-		this.hub = new Hub({
-			...rest,
-			saved: saved ?? {},
-			rooms,
-			onevent: (ev) => this.#heard(ev),
-			onstate: changed,
-			onunconfirmed: (sends) => sends.forEach(({ id, room }) => this.#room(room).change(id, { state: "unconfirmed" })),
-		});
+		// Where it was doesn't matter: what was said before is asked for.
+		this.hub = new Trappe(url, { lang, saved: { ...saved, rooms }, connect: false });
+		this.hub.on("*", (ev) => this.#heard(ev));
 		for (const { id, room, text } of saved?.unacked ?? []) this.#room(room).push({ type: "msg", own: true, state: "pending", id, text });
 	}
 
@@ -74,10 +73,10 @@ export class Chat {
 		const { id } = this.hub;
 		const bytes = new TextEncoder().encode(JSON.stringify({ op: "send", room: it.name, text, id })).length;
 		if (bytes > FRAME_BYTES_MAX) return { id: "too-long", bytes, limit: FRAME_BYTES_MAX };
-		if (this.hub.unacked.size >= UNACKED_MAX) return { id: "too-many", count: UNACKED_MAX };
-		if (it.kind === "direct" && !this.hub.open) return { id: "not-now" };
+		if (this.hub.pending >= UNACKED_MAX) return { id: "too-many", count: UNACKED_MAX };
+		if (!this.hub.open && (it.kind === "direct" || this.hub.state.over)) return { id: "not-now" };
 		it.push({ type: "msg", own: true, state: "pending", from: this.me.name, sid: this.me.sid, text, id });
-		if (it.kind === "room") this.hub.send(it.name, text);
+		if (it.kind === "room") this.hub.send(text, { room: it.name });
 		else {
 			// An error with a sentence is marked where errors are; without one, nobody knows.
 			const lost = ({ code }) => code === "lost" && it.change(id, { state: "unconfirmed" });
@@ -190,7 +189,7 @@ export class Chat {
 	}
 
 	#wrong({ code, text }, it = this.active) {
-		if (code !== "lost") it?.push({ type: "error", code, text });
+		if (!/^(lost|not-open)$/.test(code)) it?.push({ type: "error", code, text });
 	}
 
 	#heard({ ev, ...fields }) {
@@ -203,6 +202,9 @@ export class Chat {
 
 	/** What each event does. */
 	#on = {
+		// It won't have one of the rooms: once more without.
+		link: ({ at }) => at === "refused" && this.hub.save().rooms.length && this.hub.connect([]),
+		unconfirmed: ({ id }, it) => it?.change(id, { state: "unconfirmed" }),
 		hello: ({ name, sid, rooms }) => {
 			this.me = { name, sid };
 			if (this.wish && this.wish !== name) this.#ask({ op: "nick", name: this.wish }, nothing, (ev) => this.#wrong(ev));
@@ -235,8 +237,8 @@ export class Chat {
 			it.high = Math.max(it.high, seq);
 		},
 		error: (ev) => {
-			// A number too old to be known may have been said.
-			const fields = ev.code === "stale-id" ? { state: "unconfirmed" } : { state: "failed", why: ev.text };
+			// A number too old to be known may have been said; what waits for a hub that one left hasn't, but may be again.
+			const fields = /^(stale-id|ended)$/.test(ev.code) ? { state: "unconfirmed" } : { state: "failed", why: ev.text };
 			const found = ev.id !== undefined && this.all.some((it) => it.change(ev.id, fields));
 			if (!found && (ev.id === undefined || ev.op === "hello")) this.#wrong(ev);
 		},

@@ -54,10 +54,10 @@ export function Head({ chat, view, panel, choose, toggle }) {
 /** What is wrong, and what can be done. */
 export function Banner({ chat: { hub } }) {
 	const { at, why, until = 0, text } = hub.state;
-	const button = { waiting: "now", superseded: "take-back", quit: "come-back" }[at];
+	const button = { waiting: "now", refused: "now", superseded: "take-back", quit: "come-back" }[at];
 	const known = /^(lost|never|shutdown|slow)$/.test(why);
 	return html`<div role="status">${button && html`<div class="banner"><p>
-		<b>${at !== "waiting" ? t(at) : known ? t(`why-${why}`) : text || why}</b>${" "}
+		<b>${button !== "now" ? t(at) : known ? t(`why-${why}`) : text || t("why-lost")}</b>${" "}
 		${at === "waiting" && html`<span aria-hidden="true">${t("next-try", { seconds: Math.max(0, Math.ceil((until - Date.now()) / 1000)) })}</span>`}</p>
 		<${Do} as="main" id=${button} go=${() => hub.connect()} /></div>`}</div>`;
 }

@@ -1,6 +1,6 @@
 // Watching the hub, while somebody looks: one stream, perhaps with a wire. No DOM.
 
-import { backoff } from "./hub.js";
+import { backoff } from "./trappe.js";
 import { Meters } from "./meters.js";
 import { Wire } from "./wire.js";
 

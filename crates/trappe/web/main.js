@@ -94,7 +94,7 @@ document.addEventListener("visibilitychange", () => {
 // A page that the browser keeps to go back to would stay a member.
 addEventListener("pagehide", () => {
 	keep();
-	chat.hub.close();
+	chat.hub.suspend();
 	live.show(false);
 });
 addEventListener("pageshow", ({ persisted }) => persisted && chat.hub.connect());

@@ -1,5 +1,7 @@
 // What went over a wire; a message as rows of bytes and characters, cut where the reads were. Pure.
 
+import { bytesOf } from "./trappe.js";
+
 const EVENTS_MAX = 200;
 /** Reads that a message may yet end. */
 const READS_MAX = 256;
@@ -44,8 +46,6 @@ export class Wire {
 		return reads.map(({ at, len, time }, i) => ({ len: Math.min(at + len, to) - Math.max(at, from), after: i ? time - reads[i - 1].time : 0 }));
 	}
 }
-
-export const bytesOf = ({ text, b64 }) => (b64 === undefined ? new TextEncoder().encode(text) : Uint8Array.from(atob(b64), (it) => it.charCodeAt(0)));
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const windows1252 = new TextDecoder("windows-1252");

@@ -1,7 +1,10 @@
 //! `GET /`: the page, its files and its words. Everything that it needs lies in this program.
 //!
-//! The files are those of the folder `web`, as they are: there is no build. In a debug build they are read from there at each
-//! request, so that a change is seen by loading the page anew.
+//! The files are those of the folder `web`, without their comments: there is no build. In a debug build they are read
+//! from there at each request, so that a change is seen by loading the page anew. Two of them are the client library, links
+//! to `clients/js`: so there is one copy of it, and it is in the package.
+
+mod lean;
 
 use std::fmt::Write as _;
 
@@ -14,6 +17,9 @@ use super::{answer::Answer, head::Head};
 #[folder = "web"]
 struct Web;
 
+/// Somebody else's modules, with the licence at their beginning: served as they are.
+const OTHERS: &[&str] = &["preact.js"];
+
 /// What the page may do: its own scripts and styles, connections to its own hub, and nothing written in line. Nobody may frame
 /// it, so that no click on it is somebody else's.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -22,7 +28,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The document itself, in `lang`. `live`: whoever asks may see the live hub, and the wire of its members.
 pub(super) fn document(lang: Lang, live: bool) -> Answer {
     let bytes = Web::get("index.html").map(|file| file.data).unwrap_or_default();
-    let html = String::from_utf8_lossy(&bytes)
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("<!--"));
+    let html = lines
+        .collect::<String>()
         .replace("%LANG%", lang.as_str())
         .replace("%LIVE%", if live { "yes" } else { "no" });
     let answer = Answer::new(200, "text/html; charset=utf-8", html).policy(POLICY);
@@ -44,7 +53,16 @@ pub(super) fn file(head: &Head, name: &str) -> Option<Answer> {
         write!(tag, "{byte:02x}").expect("a String takes it");
         tag
     });
-    Some(cached(head, content_type, &tag, file.data.into_owned()))
+    let body = match str::from_utf8(&file.data) {
+        Ok(text) if has_comments(name) => lean::lean(text).into_bytes(),
+        _ => file.data.into_owned(),
+    };
+    Some(cached(head, content_type, &tag, body))
+}
+
+/// Whether it is a file of ours that is served without its comments.
+fn has_comments(name: &str) -> bool {
+    !OTHERS.contains(&name) && matches!(name.rsplit_once('.'), Some((_, "js" | "css")))
 }
 
 /// The sentences of the page, `fr.js` or `en.js`.

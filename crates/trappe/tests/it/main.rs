@@ -26,6 +26,8 @@ mod bad_bytes;
 mod bad_commands;
 mod browser;
 mod client;
+mod client_js;
+mod client_python;
 mod client_terminal;
 mod client_udp;
 mod commands;

@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 // To a browser they are modules; to node 18 they are only where a package says so, and the page has none.
 const copy = mkdtempSync(join(tmpdir(), "web-"));
 after(() => rmSync(copy, { recursive: true }));
-cpSync(fileURLToPath(new URL("../../web/", import.meta.url)), copy, { recursive: true });
+cpSync(fileURLToPath(new URL("../../web/", import.meta.url)), copy, { recursive: true, dereference: true });
 writeFileSync(join(copy, "package.json"), '{"type":"module"}');
 const web = (file) => import(pathToFileURL(join(copy, file)).href);
 
@@ -19,7 +19,7 @@ const EVENTS_MAX = 200;
 const { Wire, characters, dump } = await web("wire.js");
 const { Meters, pick } = await web("meters.js");
 const { meaning } = await web("commands.js");
-const { Mark, backoff } = await web("hub.js");
+const { Mark, backoff } = await web("trappe.js");
 
 /** A connection that a test plays the hub of. */
 class Socket {
@@ -151,8 +151,9 @@ test("what is missing has a sentence whatever its cause; numbers that were never
   const chat = new Chat({ url: "ws://hub", saved: null, name: "", room: "", changed() {}, named() {} });
   chat.hub.connect();
   const socket = Socket.last;
-  socket.onopen?.();
-  socket.hear({ ev: "hello", session: "s", sid: 1, name: "client-1", rooms: [{ room: "lobby", pos: "e@9" }] });
+  socket.onopen();
+  const { id } = socket.sent.find(({ op }) => op === "hello");
+  socket.hear({ ev: "hello", session: "s", sid: 1, name: "client-1", rooms: [{ room: "lobby", pos: "e@9" }], id });
   let from = 1;
   for (const cause of ["slow", "forgotten", "not-stored", "damaged", "unused"]) {
     socket.hear({ ev: "gap", room: "lobby", from, to: from, cause });
@@ -161,6 +162,21 @@ test("what is missing has a sentence whatever its cause; numbers that were never
   const gaps = chat.active.rows.filter((row) => row.type === "gap").map((row) => row.cause);
   assert.deepEqual([...new Set(gaps)], ["slow", "forgotten"]);
   assert.equal(gaps.length, 4);
+  chat.hub.close();
+});
+
+test("a hub that refuses a room of the page's is asked once more without any", () => {
+  const saved = { session: "s", rooms: ["une salle"] };
+  const chat = new Chat({ url: "ws://hub", saved, name: "", room: "", changed() {}, named() {} });
+  chat.hub.connect();
+  for (const rooms of [[{ room: "une salle" }], []]) {
+    const socket = Socket.last;
+    socket.onopen();
+    const hello = socket.sent.find(({ op }) => op === "hello");
+    assert.deepEqual([hello.session, hello.rooms], ["s", rooms]);
+    socket.hear({ ev: "error", code: "bad-name", text: "…", op: "hello", id: hello.id });
+  }
+  assert.equal(chat.hub.state.at, "refused");
   chat.hub.close();
 });
 
