@@ -7,36 +7,30 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::hub::{Hub, TRAPPE};
+use crate::page::node_modules;
 use crate::process::Process;
-use crate::tools::{needed, tool};
+use crate::tools::tool;
 use crate::web;
 
 /// The longest of the tests kills a hub five times, and waits for the clients that come back ever later.
 const TESTS_MAX: Duration = Duration::from_secs(90);
 
-/// A node that has a WebSocket, and what makes it have one: 22 has it by itself, 20 if it is told to.
-fn node() -> Option<Command> {
-    let node = tool("node")?;
-    let version = Command::new(&node).arg("--version").output().ok()?;
-    let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    let major = version.trim_start_matches('v').split('.').next().and_then(|it| it.parse().ok());
-    let new_enough = major.is_some_and(|major: u32| major >= 20);
-    let mut command = Command::new(needed("node 22, or 20", new_enough.then_some(node))?);
-    if major.is_some_and(|major| major < 22) {
-        command.arg("--experimental-websocket");
-    }
-    Some(command)
-}
-
 /// Runs a file of `clients/js` to its end; fails with all that it printed.
 #[track_caller]
 fn runs(file: &str) {
-    let Some(mut command) = node() else { return };
+    let Some(node) = tool("node") else { return };
+    let Some(packages) = node_modules() else { return };
     let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client-js");
     fs::create_dir_all(&own).expect("the tests may write below target");
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../clients/js");
-    // By itself, not by `node --test`: what its own node was told, the runner's children may not be.
-    command.arg(file).current_dir(clients).env("TRAPPE", TRAPPE).env("TMPDIR", own);
+    let mut command = Command::new(node);
+    command
+        // By itself, not by `node --test`: what its own node was told, the runner's children may not be.
+        .args(["--import", "./old-node.mjs", file])
+        .current_dir(clients)
+        .env("NODE_PATH", packages)
+        .env("TRAPPE", TRAPPE)
+        .env("TMPDIR", own);
     let ended = Process::spawn(&mut command).ended_within(TESTS_MAX);
     assert_eq!(ended.code, Some(0), "\n{}{}", ended.out, ended.err);
 }

@@ -17,11 +17,12 @@ const SCENARIO_MAX: Duration = Duration::from_secs(90);
 /// What the npm packages must have been installed from.
 const LOCK: &str = include_str!("../page/package-lock.json");
 
-/// The npm packages of exactly this lock file, if they are installed.
-fn node_modules(target: &Path) -> Option<PathBuf> {
-    let folder = target.join("tools/node_modules");
+/// The npm packages of exactly this lock file; without them the test that asks is skipped.
+pub(crate) fn node_modules() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/node_modules");
     let from = fs::read_to_string(folder.join("package-lock.json"));
-    from.is_ok_and(|lock| lock == LOCK).then_some(folder)
+    let found = from.is_ok_and(|lock| lock == LOCK).then_some(folder);
+    needed("the npm packages: cargo xtask test", found)
 }
 
 /// Runs `node` with `arguments` in the folder of the scenarios; fails with all that it printed.
@@ -32,8 +33,7 @@ fn node(name: &str, arguments: &[&str]) {
     let Some(node) = tool("node") else { return };
     let Some(_chromium) = tool("chromium") else { return };
     let Some(_netcat) = netcat() else { return };
-    let packages = node_modules(&target);
-    let Some(packages) = needed("the npm packages: cargo xtask test", packages) else { return };
+    let Some(packages) = node_modules() else { return };
 
     let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page").join(name);
     fs::create_dir_all(&own).expect("the tests may write below target");
