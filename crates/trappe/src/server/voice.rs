@@ -128,11 +128,13 @@ impl Voice {
             self.queue(shared, conn, Item::Look(look, echo));
             (self.out, before) = (reply, 0);
         }
+        let is_op = self.session.to().op.is_some();
+        // `/format json` stands before the first op, which may take a session over, or go to other rooms.
+        let is_prelude = matches!(step, Step::Nothing) && self.session.look().is_json() && !is_op;
         if !matches!(step, Step::Hello { .. }) {
             if self.waits {
                 moves::enter_lobby(shared, conn, self);
             }
-            let is_op = self.session.to().op.is_some();
             if is_op && self.identity.is_none() && self.session.look().is_json() {
                 let reply = self.out.split_off(before);
                 moves::introduce(shared, conn, self, false);
@@ -155,7 +157,7 @@ impl Voice {
                 moves::hello(shared, conn, self, now, session.as_deref(), rooms);
             }
         }
-        if !rejected {
+        if !rejected && !is_prelude {
             self.announce(shared, conn, now);
         }
         Verdict::GoOn

@@ -393,3 +393,26 @@ fn back_to_text_only_from_exactly_one_room() {
         assert_eq!(alice.next_text().as_deref().map(str::trim_end), Some("<bob> te voilà"));
     }
 }
+
+#[test]
+fn who_takes_its_session_over_by_lines_is_announced_in_no_room_that_it_is_not_in() {
+    let hub = Hub::start(&["--quiet"]);
+    let mut ear = Peer::connect(hub.port());
+    ear.ask("/echo off");
+    let hello = |peer: &mut JsonPeer, op: Value| {
+        let answer = peer.ask(&op).into_iter().find(|event| event["ev"] == "hello");
+        answer.expect("it says hello")
+    };
+    let mut member = JsonPeer::lines(&hub);
+    let told = hello(&mut member, json!({"op": "hello", "rooms": [{"room": "chess"}]}));
+    let room = json!({"room": "chess", "after": 0});
+    for _ in 0..2 {
+        let mut again = JsonPeer::lines(&hub);
+        let session = &told["session"];
+        hello(&mut again, json!({"op": "hello", "session": session, "rooms": [room]}));
+        assert!(member.rest().iter().any(|event| event["ev"] == "bye"));
+        member = again;
+    }
+    member.ask(&json!({"op": "msg", "to": "client-1", "text": "fin"}));
+    assert_eq!(ear.before("-client-2- fin"), Vec::<String>::new());
+}
