@@ -34,4 +34,6 @@ pub mod encode;
 
 pub mod watch;
 
+pub mod client;
+
 pub mod words;

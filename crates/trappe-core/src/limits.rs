@@ -356,3 +356,48 @@ pub const GREET_MAX: usize = 100;
 pub const HISTORY_ROOM_BYTES_DEFAULT: u64 = 1 << 30;
 /// Default of `--keep-total`: what it keeps of all rooms together.
 pub const HISTORY_TOTAL_BYTES_DEFAULT: u64 = 10 << 30;
+
+// ---- the client library ----
+
+/// Sends that may wait for their acknowledgement, unless a program says otherwise …
+pub const CLIENT_OUTBOX_SENDS: usize = 1000;
+/// … and the bytes that they take.
+pub const CLIENT_OUTBOX_BYTES: usize = 8 << 20;
+/// Sends of one session that may be on their way at once: the hub remembers as many ([`SENT_IDS`]).
+pub const CLIENT_IN_FLIGHT: u64 = SENT_IDS as u64;
+/// Questions that may wait for their answers.
+pub const CLIENT_ASKS: usize = 1024;
+/// Messages that one question for history gives …
+pub const CLIENT_HISTORY: usize = 1000;
+/// … and the bytes of them that are kept until all are there.
+pub const CLIENT_HISTORY_BYTES: usize = 16 << 20;
+/// The longest line that a hub may say.
+pub const CLIENT_LINE_BYTES: usize = 1 << 20;
+/// Lines that are handed to the connection in one go, in bytes, unless one alone is longer.
+pub const CLIENT_WRITE_BYTES: usize = 64 << 10;
+/// Numbers beyond a room's first hole that are remembered; with more, the hole is given up.
+pub const CLIENT_AHEAD: usize = 1024;
+/// Ids of one sender in one room that are known, so that none is passed on twice …
+pub const CLIENT_IDS: usize = 1024;
+/// … and senders in one room.
+pub const CLIENT_SIDS: usize = 4096;
+/// The pause before the first attempt to come back, at most; it doubles with each …
+pub const CLIENT_BACKOFF_FIRST: Duration = Duration::from_millis(500);
+/// … up to this.
+pub const CLIENT_BACKOFF_MAX: Duration = Duration::from_secs(20);
+/// A connection that has been there for so long makes the pauses short again.
+pub const CLIENT_HEALTHY: Duration = Duration::from_secs(5);
+/// A hub that says nothing for so long is asked whether it is there …
+pub const CLIENT_SILENCE: Duration = Duration::from_mins(1);
+/// … and given up when this has passed too.
+pub const CLIENT_SILENCE_ANSWER: Duration = Duration::from_secs(10);
+/// How long connecting may take, until the hub has answered the hello.
+pub const CLIENT_GREETING: Duration = Duration::from_secs(10);
+/// How long a hub may take to answer a client's goodbye.
+pub const CLIENT_GOODBYE: Duration = Duration::from_secs(2);
+/// Events that wait for their program: past as many nothing is read, unless an acknowledgement or an answer is waited for …
+pub const CLIENT_EVENTS: usize = 1024;
+/// … the same in bytes …
+pub const CLIENT_EVENTS_BYTES: usize = 1 << 20;
+/// … and past so many bytes nothing is read at all.
+pub const CLIENT_EVENTS_BYTES_MAX: usize = 64 << 20;

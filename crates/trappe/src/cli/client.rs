@@ -47,7 +47,7 @@ use super::{
     lang, out,
     place::{Place, Typed, typed},
 };
-use crate::client::{Connected, Target};
+use crate::client::{Reached, Target};
 
 /// How long a `-m` waits for a refusal.
 const REFUSAL: Duration = Duration::from_millis(200);
@@ -164,7 +164,7 @@ impl Client<'_> {
         {
             return self.speak(to, said);
         }
-        let Connected { stream: wire, took } = match self.reach(to) {
+        let Reached { stream: wire, took } = match self.reach(to) {
             Ok(connected) => connected,
             Err(error) => return self.unreached(&error),
         };

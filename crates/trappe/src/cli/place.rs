@@ -18,7 +18,7 @@ use trappe_core::{command::Lang, words::say};
 use super::out;
 use crate::{
     client::{
-        Address, ConnectError, Connected, Target,
+        Address, ReachError, Reached, Target,
         address::{HOST_DEFAULT, PORT_DEFAULT},
         connect_blocking,
     },
@@ -72,7 +72,7 @@ pub(super) enum Place {
 /// Why there is no connection.
 pub(super) enum Failure<'a> {
     /// To a host and a port.
-    Hub(&'a Address, ConnectError),
+    Hub(&'a Address, ReachError),
     /// To a socket: what the system said.
     Socket(&'a Path, io::Error),
 }
@@ -106,7 +106,7 @@ impl Place {
     }
 
     /// Connects. A socket answers at once or not at all.
-    pub(super) fn connect(&self) -> Result<Connected<TcpStream>, Failure<'_>> {
+    pub(super) fn connect(&self) -> Result<Reached<TcpStream>, Failure<'_>> {
         match self {
             Place::Hub(address) => {
                 connect_blocking(address).map_err(|error| Failure::Hub(address, error))
@@ -114,7 +114,7 @@ impl Place {
             Place::Socket(path) => {
                 let began = Instant::now();
                 let stream = unix::connect(path).map_err(|error| Failure::Socket(path, error))?;
-                Ok(Connected { stream, took: began.elapsed() })
+                Ok(Reached { stream, took: began.elapsed() })
             }
         }
     }
@@ -140,21 +140,21 @@ impl Failure<'_> {
     }
 }
 
-fn explain_hub(error: &ConnectError, to: &Address, lang: Lang) {
+fn explain_hub(error: &ReachError, to: &Address, lang: Lang) {
     let address = to.to_string();
     match error {
-        ConnectError::Refused { .. } => {
+        ReachError::Refused { .. } => {
             out::talk(&say(lang, "cli-refused", &[("address", (&address).into())]));
             out::talk(&say(lang, "cli-hint-server", &[("port", to.port.into())]));
         }
-        ConnectError::TimedOut { .. } => {
+        ReachError::TimedOut { .. } => {
             out::talk(&say(lang, "cli-timeout", &[("address", (&address).into())]));
         }
-        ConnectError::Unresolved { host, .. } => {
+        ReachError::Unresolved { host, .. } => {
             out::talk(&say(lang, "cli-unresolved", &[("host", host.into())]));
         }
         // The system's own words: there are too many causes for sentences of ours.
-        ConnectError::Failed { source, .. } => out::talk(&format!("{address}: {source}")),
+        ReachError::Failed { source, .. } => out::talk(&format!("{address}: {source}")),
     }
 }
 

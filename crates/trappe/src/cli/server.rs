@@ -248,13 +248,13 @@ pub(super) fn run(args: &ServerArgs) -> Exit {
         quiet: args.quiet,
         lang: lang(args.lang),
     };
-    let started = |lines: &[String]| {
-        for line in lines {
+    let started = |begun: server::Begun<'_>| {
+        for line in begun.lines {
             // A closed standard output is no reason not to serve.
             let _closed = out::say(line);
         }
     };
-    match server::run(&config, started) {
+    match server::run(&config, server::Orders { signals: true, told: None }, started) {
         Ok(server::Stopped::Drained) => Exit::Ok,
         Ok(server::Stopped::AtOnce) => Exit::Interrupted,
         Err(error) => {

@@ -7,23 +7,23 @@ use std::{
 };
 
 /// The port of a hub where none is named.
-pub const PORT_DEFAULT: u16 = 5566;
+pub(crate) const PORT_DEFAULT: u16 = 5566;
 /// The host of a hub where none is named.
-pub const HOST_DEFAULT: &str = "localhost";
+pub(crate) const HOST_DEFAULT: &str = "localhost";
 
 /// What was typed for a hub, `HOST[:PORT]`: a name, an IPv4 address, an IPv6 address (in brackets where a port follows).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// A name or an address, without brackets; an IPv6 zone (`%eth0`) stays.
-    pub host: String,
+    pub(crate) host: String,
     /// The port, where one was typed; never 0.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 /// Why a text is no [`Target`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TargetError {
+pub(crate) enum TargetError {
     /// Nothing at all.
     #[error("it is empty; such as localhost, 192.0.2.7:5566, [::1]:5566")]
     Empty,
@@ -85,11 +85,11 @@ fn parse_port(text: &str) -> Result<u16, TargetError> {
 
 /// A hub's host and port, both known. Shown as it would be typed: `localhost:5566`, `[::1]:5566`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// A name or an address, without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl fmt::Display for Address {
@@ -105,7 +105,7 @@ impl fmt::Display for Address {
 /// The order in which the addresses of a name are tried (RFC 8305 §4): as the system's resolver sorted them (RFC 6724), but the two families take
 /// turns, that of the first address first; each address once.
 #[must_use]
-pub fn interleave(resolved: &[SocketAddr]) -> Vec<SocketAddr> {
+pub(crate) fn interleave(resolved: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut once: Vec<SocketAddr> = Vec::with_capacity(resolved.len());
     for &address in resolved {
         if !once.contains(&address) {

@@ -19,25 +19,25 @@ use trappe_core::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 use super::address::{Address, interleave};
 
 /// How long an attempt stays alone before the next address is tried beside it (RFC 8305 §5).
-pub const STAGGER: Duration = Duration::from_millis(250);
+pub(crate) const STAGGER: Duration = Duration::from_millis(250);
 /// How long connecting may take in all, the name's resolution included.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many addresses of a name are tried at most.
-pub const ADDRESSES_MAX: usize = 64;
+pub(crate) const ADDRESSES_MAX: usize = 64;
 
 /// A connection to a hub.
 #[derive(Debug)]
-pub struct Connected<S> {
+pub(crate) struct Reached<S> {
     /// What was asked for: a stream with Nagle's algorithm off and keepalive on, or a member by datagrams.
-    pub stream: S,
+    pub(crate) stream: S,
     /// How long the hub took to answer: about one round trip.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// Why there is no connection. Each has tried every address, for as long as [`CONNECT_TIMEOUT`] allows.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub(crate) enum ReachError {
     /// The name has no address.
     #[error("can't resolve {host}")]
     Unresolved {
@@ -73,8 +73,8 @@ pub enum ConnectError {
 /// The others' attempts are dropped, and their sockets closed, before this returns.
 ///
 /// # Errors
-/// No address, or none that answers: see [`ConnectError`].
-pub async fn connect(to: &Address) -> Result<Connected<TcpStream>, ConnectError> {
+/// No address, or none that answers: see [`ReachError`].
+pub(crate) async fn connect(to: &Address) -> Result<Reached<TcpStream>, ReachError> {
     in_time(to, async {
         race(resolve(to).await?, attempt).await.map_err(|failures| describe(failures, to))
     })
@@ -85,20 +85,20 @@ pub async fn connect(to: &Address) -> Result<Connected<TcpStream>, ConnectError>
 ///
 /// # Errors
 /// As [`connect`].
-pub fn connect_blocking(to: &Address) -> Result<Connected<net::TcpStream>, ConnectError> {
+pub(crate) fn connect_blocking(to: &Address) -> Result<Reached<net::TcpStream>, ReachError> {
     blocking(to, async {
-        let Connected { stream, took } = connect(to).await?;
+        let Reached { stream, took } = connect(to).await?;
         let stream = stream.into_std().map_err(|source| failed(to, source))?;
         stream.set_nonblocking(false).map_err(|source| failed(to, source))?;
-        Ok(Connected { stream, took })
+        Ok(Reached { stream, took })
     })
 }
 
 /// Does `what` in a runtime of its own, which ends with it.
 pub(super) fn blocking<T>(
     to: &Address,
-    what: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
+    what: impl Future<Output = Result<T, ReachError>>,
+) -> Result<T, ReachError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| failed(to, source))?;
     let done = runtime.block_on(what);
@@ -110,25 +110,25 @@ pub(super) fn blocking<T>(
 /// `what`, unless it takes longer than [`CONNECT_TIMEOUT`].
 pub(super) async fn in_time<T>(
     to: &Address,
-    what: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
+    what: impl Future<Output = Result<T, ReachError>>,
+) -> Result<T, ReachError> {
     let done = timeout(CONNECT_TIMEOUT, what).await;
-    done.unwrap_or_else(|_| Err(ConnectError::TimedOut { address: to.clone() }))
+    done.unwrap_or_else(|_| Err(ReachError::TimedOut { address: to.clone() }))
 }
 
 /// The addresses of `to`, in the order in which they are tried.
-pub(super) async fn resolve(to: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
+pub(super) async fn resolve(to: &Address) -> Result<Vec<SocketAddr>, ReachError> {
     let resolved: Vec<SocketAddr> = tokio::net::lookup_host((to.host.as_str(), to.port))
         .await
-        .map_err(|source| ConnectError::Unresolved { host: to.host.clone(), source })?
+        .map_err(|source| ReachError::Unresolved { host: to.host.clone(), source })?
         .collect();
     let mut order = interleave(&resolved);
     order.truncate(ADDRESSES_MAX);
     Ok(order)
 }
 
-pub(super) fn failed(to: &Address, source: io::Error) -> ConnectError {
-    ConnectError::Failed { address: to.clone(), source }
+pub(super) fn failed(to: &Address, source: io::Error) -> ReachError {
+    ReachError::Failed { address: to.clone(), source }
 }
 
 /// The first of `order` whose `attempt` succeeds; else what went wrong with each. The other attempts are dropped before
@@ -170,7 +170,7 @@ where
     }
 }
 
-async fn attempt(address: SocketAddr) -> io::Result<Connected<TcpStream>> {
+async fn attempt(address: SocketAddr) -> io::Result<Reached<TcpStream>> {
     let began = Instant::now();
     let stream = TcpStream::connect(address).await?;
     let took = began.elapsed();
@@ -184,21 +184,21 @@ async fn attempt(address: SocketAddr) -> io::Result<Connected<TcpStream>> {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    Ok(Connected { stream, took })
+    Ok(Reached { stream, took })
 }
 
 /// One cause out of what went wrong with each address. A refusal says most (a machine is there, and answers), then whatever came last.
-pub(super) fn describe(mut failures: Vec<io::Error>, to: &Address) -> ConnectError {
+pub(super) fn describe(mut failures: Vec<io::Error>, to: &Address) -> ReachError {
     let refused = failures.iter().any(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     let address = to.clone();
     match failures.pop() {
-        None => ConnectError::Unresolved {
+        None => ReachError::Unresolved {
             host: to.host.clone(),
             source: io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
         },
-        Some(_) if refused => ConnectError::Refused { address },
-        Some(last) if last.kind() == io::ErrorKind::TimedOut => ConnectError::TimedOut { address },
-        Some(source) => ConnectError::Failed { address, source },
+        Some(_) if refused => ReachError::Refused { address },
+        Some(last) if last.kind() == io::ErrorKind::TimedOut => ReachError::TimedOut { address },
+        Some(source) => ReachError::Failed { address, source },
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
         drop(listener);
         let to = Address { host: "127.0.0.1".to_owned(), port };
         match connect_blocking(&to) {
-            Err(ConnectError::Refused { address }) => assert_eq!(address, to),
+            Err(ReachError::Refused { address }) => assert_eq!(address, to),
             other => panic!("{other:?}"),
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     fn a_name_without_an_address_is_said_to_be_one() {
         // No resolver is asked for a name with a NUL: the test needs no network.
         let to = Address { host: "hub\0".to_owned(), port: 5566 };
-        assert!(matches!(connect_blocking(&to), Err(ConnectError::Unresolved { .. })));
+        assert!(matches!(connect_blocking(&to), Err(ReachError::Unresolved { .. })));
     }
 
     #[test]

@@ -12,7 +12,7 @@ const JOIN: &[u8] = b"/join ";
 
 /// One address that asks to become a member of a room.
 #[derive(Debug)]
-pub struct Join {
+pub(crate) struct Join {
     request: Vec<u8>,
     retry: Retry,
 }
@@ -20,23 +20,23 @@ pub struct Join {
 impl Join {
     /// Asks for `room`, which is a name of a room, or one and a position.
     #[must_use]
-    pub fn new(now: Instant, room: &str) -> Self {
+    pub(crate) fn new(now: Instant, room: &str) -> Self {
         Self { request: [JOIN, room.as_bytes()].concat(), retry: Retry::new(now) }
     }
 
     /// What is due: [`Due::Send`] is about the [`request`](Self::request).
-    pub fn poll(&mut self, now: Instant) -> Due {
+    pub(crate) fn poll(&mut self, now: Instant) -> Due {
         self.retry.poll(now)
     }
 
     /// What is sent: the question first, later the proof.
     #[must_use]
-    pub fn request(&self) -> &[u8] {
+    pub(crate) fn request(&self) -> &[u8] {
         &self.request
     }
 
     /// Takes what came. True where it tells that the address is a member now.
-    pub fn handle(&mut self, now: Instant, datagram: &[u8]) -> bool {
+    pub(crate) fn handle(&mut self, now: Instant, datagram: &[u8]) -> bool {
         if datagram.is_empty() {
             return false;
         }

@@ -16,7 +16,7 @@ const BURST: Duration = Duration::from_millis(4);
 
 /// Says when the next datagram may leave: a leaky bucket.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// When all that was sent would have been, at an even pace.
     even: Instant,
 }
@@ -24,13 +24,13 @@ pub struct Pace {
 impl Pace {
     /// Nothing has been sent yet.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { even: now }
     }
 
     /// Counts a datagram of `bytes` that is about to be sent, and says how long it has to wait before. Where it must
     /// wait at all it waits for the whole burst: a sleep for each datagram would be longer than asked for.
-    pub fn count(&mut self, now: Instant, bytes: usize) -> Duration {
+    pub(crate) fn count(&mut self, now: Instant, bytes: usize) -> Duration {
         let ahead = self.even.saturating_duration_since(now);
         let wait = if ahead < BURST { Duration::ZERO } else { ahead };
         let cost = u64::try_from(bytes + DATAGRAM_COST_BYTES).unwrap_or(u64::MAX);

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 /// How long the first answer is waited for; each further pause is twice as long as the one before.
-pub const RETRY_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// How long an answer is waited for in all.
-pub const RETRY_TOTAL: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_TOTAL: Duration = Duration::from_secs(5);
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// It is sent, for the first time or again.
     Send,
     /// Nothing before then, unless an answer comes.
@@ -20,7 +20,7 @@ pub enum Due {
 
 /// Counts the tries of one thing: at once, 250 ms later, 500 ms after that, and so on until 5 s have passed.
 #[derive(Debug, Clone)]
-pub struct Retry {
+pub(crate) struct Retry {
     next: Instant,
     pause: Duration,
     end: Instant,
@@ -29,12 +29,12 @@ pub struct Retry {
 impl Retry {
     /// A first try is due at once.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { next: now, pause: RETRY_FIRST, end: now + RETRY_TOTAL }
     }
 
     /// What is due. [`Due::Send`] is given once for each try: the caller sends before it asks again.
-    pub fn poll(&mut self, now: Instant) -> Due {
+    pub(crate) fn poll(&mut self, now: Instant) -> Due {
         if now >= self.end {
             return Due::GivenUp;
         }
@@ -48,7 +48,7 @@ impl Retry {
 
     /// Something else is sent from now on: its first try is due at once. The end stays where it is, so that no peer can
     /// put it off.
-    pub fn begin_anew(&mut self, now: Instant) {
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
         self.next = now;
         self.pause = RETRY_FIRST;
     }

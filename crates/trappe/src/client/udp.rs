@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Address, ConnectError, Connected,
+    Address, ReachError, Reached,
     connect::{blocking, describe, failed, in_time, race, resolve},
     join::Join,
     pace::Pace,
@@ -23,36 +23,36 @@ use super::{
 };
 
 /// The most bytes that a datagram carries over IPv4: 65 535 less the headers of IP and UDP (RFC 791, RFC 768).
-pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// What a member says to leave.
-pub const QUIT: &[u8] = b"/quit";
+pub(crate) const QUIT: &[u8] = b"/quit";
 /// What is asked of the system for datagrams that came and aren't read yet. It gives less where its administrator says
 /// so (`net.core.rmem_max`).
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// A member of a hub, by datagrams.
 #[derive(Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// Connected to the hub; it blocks.
-    pub socket: net::UdpSocket,
+    pub(crate) socket: net::UdpSocket,
     /// The hub's first datagram to the member.
-    pub first: Vec<u8>,
+    pub(crate) first: Vec<u8>,
 }
 
 /// Becomes a member of `room` at the first address of `to` that answers. What is lost is sent again for
 /// [`RETRY_TOTAL`](super::retry::RETRY_TOTAL). Not to be called from inside an async runtime.
 ///
 /// # Errors
-/// No address, or none that answers: see [`ConnectError`].
-pub fn join_blocking(to: &Address, room: &str) -> Result<Connected<Member>, ConnectError> {
+/// No address, or none that answers: see [`ReachError`].
+pub(crate) fn join_blocking(to: &Address, room: &str) -> Result<Reached<Member>, ReachError> {
     blocking(to, async {
         let joined = in_time(to, async {
             let attempt = |address| attempt(address, room.to_owned());
             race(resolve(to).await?, attempt).await.map_err(|failures| describe(failures, to))
         });
-        let Connected { stream: Joined { socket, first }, took } = joined.await?;
+        let Reached { stream: Joined { socket, first }, took } = joined.await?;
         let socket = socket.into_blocking().map_err(|source| failed(to, source))?;
-        Ok(Connected { stream: Member { socket, first }, took })
+        Ok(Reached { stream: Member { socket, first }, took })
     })
 }
 
@@ -60,12 +60,12 @@ pub fn join_blocking(to: &Address, room: &str) -> Result<Connected<Member>, Conn
 /// the addresses it is the first that doesn't refuse `within` this time. Not to be called from inside an async runtime.
 ///
 /// # Errors
-/// No address, or only such that refuse: see [`ConnectError`].
-pub fn say_blocking(
+/// No address, or only such that refuse: see [`ReachError`].
+pub(crate) fn say_blocking(
     to: &Address,
     datagrams: &[Vec<u8>],
     within: Duration,
-) -> Result<(), ConnectError> {
+) -> Result<(), ReachError> {
     blocking(to, async {
         let mut failures = Vec::new();
         // One after the other: beside each other two addresses of one hub would both hear it.
@@ -143,7 +143,7 @@ struct Joined {
     first: Vec<u8>,
 }
 
-async fn attempt(address: SocketAddr, room: String) -> io::Result<Connected<Joined>> {
+async fn attempt(address: SocketAddr, room: String) -> io::Result<Reached<Joined>> {
     let socket = Candidate(Some(open(address).await?));
     let mut sent_at = Instant::now();
     let mut join = Join::new(sent_at, &room);
@@ -163,7 +163,7 @@ async fn attempt(address: SocketAddr, room: String) -> io::Result<Connected<Join
                 let (now, datagram) = (Instant::now(), &buffer[..came?]);
                 if join.handle(now, datagram) {
                     let joined = Joined { first: datagram.to_vec(), socket };
-                    return Ok(Connected { stream: joined, took: now - sent_at });
+                    return Ok(Reached { stream: joined, took: now - sent_at });
                 }
             }
             Due::GivenUp => return Err(ErrorKind::TimedOut.into()),
@@ -239,7 +239,7 @@ mod tests {
         let joined = join_blocking(&here(port), "lobby").map(|_| ());
         let said = say_blocking(&here(port), &[b"bonjour".to_vec()], Duration::from_secs(10));
         for told in [joined, said] {
-            assert!(matches!(told, Err(ConnectError::Refused { .. })), "{told:?}");
+            assert!(matches!(told, Err(ReachError::Refused { .. })), "{told:?}");
         }
     }
 

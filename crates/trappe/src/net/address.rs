@@ -52,7 +52,7 @@ impl fmt::Display for Peer {
 
 /// An address to listen on, as `--listen` takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub(crate) enum Listen {
     /// `PORT`, `:PORT`, `*:PORT`: every address of the machine.
     Every(u16),
     /// `localhost:PORT`: 127.0.0.1, and `::1` where the machine has it.
@@ -66,7 +66,7 @@ pub enum Listen {
 /// Why a text is no [`Listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ListenError {
+pub(crate) enum ListenError {
     /// Neither an address with a port nor a socket's path.
     #[error("such as 5566, 127.0.0.1:5566, [::1]:5566, localhost:5566, unix:/run/trappe.sock")]
     Unknown,
@@ -91,7 +91,7 @@ impl Listen {
     ///
     /// # Errors
     /// [`ListenError`], with what would have been right.
-    pub fn parse(typed: &OsStr) -> Result<Listen, ListenError> {
+    pub(crate) fn parse(typed: &OsStr) -> Result<Listen, ListenError> {
         if let Some(path) = unix_path(typed) {
             return match path.as_os_str().as_bytes() {
                 [] | [.., b'/'] => Err(ListenError::NoPath),

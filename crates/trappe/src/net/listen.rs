@@ -31,15 +31,15 @@ use super::{address::Peer, unix};
 /// What is spoken on the hub's ports: `--only lines,http,ws,udp`. Never nothing.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Only {
+pub(crate) struct Only {
     /// Raw clients: lines, and the other framings.
-    pub lines: bool,
+    pub(crate) lines: bool,
     /// HTTP: the page, the API, events, metrics.
-    pub http: bool,
+    pub(crate) http: bool,
     /// WebSocket; its request is HTTP, the rest of HTTP isn't served for it.
-    pub ws: bool,
+    pub(crate) ws: bool,
     /// Datagrams, on the same ports.
-    pub udp: bool,
+    pub(crate) udp: bool,
 }
 
 /// All of it.

@@ -32,7 +32,7 @@ const MODE: u32 = 0o660;
 /// Why there is no socket at a path. Nothing was changed there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SocketError {
+pub(crate) enum SocketError {
     /// Somebody answers there.
     #[error("somebody listens there already")]
     Used,

@@ -1,4 +1,5 @@
-//! The server: what its parts share, how it starts, and how it stops.
+//! The hub itself. A program that wants one inside of it starts it with [`Options`]; `trappe server` is the same with
+//! more to choose.
 //!
 //! Acceptors hand sockets to workers. On each worker, readers turn bytes into speech and requests (`reader`, `talk`,
 //! `desk`), and one pump writes what is due (`pump`, `shard`, `ending`). A room's tail (`room`, `sync`) is what all
@@ -24,6 +25,7 @@ pub(crate) mod pool;
 mod pump;
 pub(crate) mod reader;
 pub(crate) mod room;
+mod running;
 mod shard;
 #[cfg(test)]
 mod sizes;
@@ -64,7 +66,8 @@ use trappe_core::{
     words::say,
 };
 
-pub use self::start::{Config, StartError, Stopped, run};
+pub use self::running::{Error, Options, Running};
+pub(crate) use self::start::{Begun, Config, Orders, StartError, Stopped, run};
 use self::{
     ahead::Browsers,
     conn::Conn,
@@ -78,12 +81,8 @@ use self::{
     sync::Tail,
     watch::Watch,
 };
-pub use crate::net::{
-    address::{Listen, ListenError},
-    listen::Only,
-    unix::SocketError,
-};
-pub use crate::store::OpenError;
+pub(crate) use crate::net::{address::Listen, listen::Only, unix::SocketError};
+pub(crate) use crate::store::OpenError;
 use crate::{
     http::Http,
     net::{

@@ -4,8 +4,9 @@ mod bind;
 
 use std::{
     collections::BTreeMap,
+    future::pending,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, mpsc},
 };
 use trappe_core::{
     command::{Format, Lang},
@@ -72,65 +73,65 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// What a server is to be like. Made by the command line.
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Addresses to listen on at `port`; none: every address of the machine.
-    pub hosts: Vec<IpAddr>,
+    pub(crate) hosts: Vec<IpAddr>,
     /// The TCP port, 0: the system chooses; none: `listen` alone.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// What else to listen on, in the order in which it was typed.
-    pub listen: Vec<Listen>,
+    pub(crate) listen: Vec<Listen>,
     /// What is spoken there.
-    pub only: Only,
+    pub(crate) only: Only,
     /// Names, in lower case, under which browsers may reach the hub.
-    pub allow_hosts: Vec<String>,
+    pub(crate) allow_hosts: Vec<String>,
     /// Origins whose pages may talk to the hub, as browsers write them; `*`: all that have one.
-    pub allow_origins: Vec<String>,
+    pub(crate) allow_origins: Vec<String>,
     /// Serve `/echo`, for WebSocket test suites.
-    pub echo: bool,
+    pub(crate) echo: bool,
     /// Networks whose addresses need not be proved by UDP, beside loopback's.
-    pub udp_trust: Vec<IpNet>,
+    pub(crate) udp_trust: Vec<IpNet>,
     /// Anybody who reaches the port may speak, not only this machine.
-    pub open: bool,
+    pub(crate) open: bool,
     /// Worker threads, at least one.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// How members are written to until they ask otherwise.
-    pub format: Format,
+    pub(crate) format: Format,
     /// How raw connections are read until they ask otherwise.
-    pub framing: Framing,
+    pub(crate) framing: Framing,
     /// The longest message, in bytes.
-    pub message_bytes: usize,
+    pub(crate) message_bytes: usize,
     /// What a room keeps for `/history` and `/resume`.
-    pub retain_messages: u64,
+    pub(crate) retain_messages: u64,
     /// The same, in bytes.
-    pub retain_bytes: u64,
+    pub(crate) retain_bytes: u64,
     /// How far behind a member may fall, in bytes of its room's log.
-    pub lag_room_bytes: usize,
+    pub(crate) lag_room_bytes: usize,
     /// What all rooms may keep, in bytes.
-    pub lag_total_bytes: usize,
+    pub(crate) lag_total_bytes: usize,
     /// A raw member that falls too far behind goes on, without what it missed, instead of being closed.
-    pub raw_gap_skip: bool,
+    pub(crate) raw_gap_skip: bool,
     /// Arrivals and departures are announced.
-    pub notices: bool,
+    pub(crate) notices: bool,
     /// Print nothing after the start.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// The language of sentences.
-    pub lang: Lang,
+    pub(crate) lang: Lang,
     /// Where the server keeps whatever it keeps.
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// What is said is kept there.
-    pub history: bool,
+    pub(crate) history: bool,
     /// What the history keeps of a room …
-    pub keep: Keep,
+    pub(crate) keep: Keep,
     /// … and of all rooms.
-    pub keep_total: Keep,
+    pub(crate) keep_total: Keep,
     /// Messages of the room that a member in text gets with its welcome.
-    pub greet: usize,
+    pub(crate) greet: usize,
 }
 
 /// Why a server can't start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The port is taken; by whom, if that can be known.
     #[error("port {port} is in use")]
     PortUsed {
@@ -186,19 +187,40 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> StartError {
 
 /// How a server that started came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
+pub(crate) enum Stopped {
     /// It was asked to, and delivered what it had accepted.
     Drained,
     /// It was asked twice.
     AtOnce,
 }
 
-/// Runs a server until it is told to stop (SIGINT, SIGTERM). `started` is called once it listens, with what its first lines
-/// are to say.
+/// By what a server is told to stop; told again, it stops at once.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    /// SIGINT and SIGTERM.
+    pub(crate) signals: bool,
+    /// By the program in which it runs.
+    pub(crate) told: Option<mpsc::Receiver<()>>,
+}
+
+/// What a server can say once it listens.
+#[derive(Debug)]
+pub(crate) struct Begun<'a> {
+    /// Its first lines, for a person.
+    pub(crate) lines: &'a [String],
+    /// Where it listens by TCP.
+    pub(crate) addresses: &'a [SocketAddr],
+}
+
+/// Runs a server until it is told to stop. `started` is called once it listens.
 ///
 /// # Errors
 /// [`StartError`] where it can't start; nothing is left behind then.
-pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, StartError> {
+pub(crate) fn run(
+    config: &Config,
+    mut orders: Orders,
+    started: impl FnOnce(Begun<'_>),
+) -> Result<Stopped, StartError> {
     let files = listen::raise_file_limit();
     let mut bound = bind(config)?;
     let (console, printer) = if config.quiet {
@@ -218,13 +240,16 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
         .build()
         .map_err(system("watch for signals"))?;
     // Whoever reads that it has started may tell it to stop at once.
-    let (mut interrupt, mut terminate) = {
+    let mut signals = if orders.signals {
         let _inside = rt.enter();
         let watch = |kind| signal(kind).map_err(system("watch for signals"));
-        (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?)
+        Some((watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?))
+    } else {
+        None
     };
     // It listens: whoever connects now waits in the backlog until the next lines are printed.
-    started(&first_lines(config, &bound, restored.as_ref()));
+    let lines = first_lines(config, &bound, restored.as_ref());
+    started(Begun { lines: &lines, addresses: bound.addresses() });
     let writer = restored
         .map(|restored| restored.start(&shared))
         .transpose()
@@ -244,9 +269,25 @@ pub fn run(config: &Config, started: impl FnOnce(&[String])) -> Result<Stopped, 
     tracing::debug!(files, workers = config.workers, "the server has started");
     let stopped = rt.block_on(async {
         let mut stop = async || {
+            let signalled = async {
+                match &mut signals {
+                    Some((interrupt, terminate)) => tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                    },
+                    None => pending().await,
+                }
+            };
+            let told = async {
+                match &mut orders.told {
+                    // Whoever could tell has gone: it is wanted no more.
+                    Some(told) => drop(told.recv().await),
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+                () = signalled => {}
+                () = told => {}
             }
         };
         let mut sweep = tokio::time::interval(SWEEP);

@@ -314,7 +314,9 @@ mod tests {
             messages in messages(), cut in 0..200_usize,
         ) {
             let mut piece = Piece::default();
-            messages.iter().for_each(|it| piece.push(&entry(it)));
+            for it in &messages {
+                piece.push(&entry(it));
+            }
             let back = entries(&piece.0).expect("it is whole");
             let shown = |entries: &[Entry<'_>]| format!("{entries:?}");
             let all: Vec<_> = messages.iter().map(entry).collect();

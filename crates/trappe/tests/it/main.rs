@@ -4,6 +4,8 @@
 //! effect (a line, an end of stream), and proves that something did *not* come by a marker that comes after it.
 
 mod chromium;
+mod client_lab;
+mod client_proxy;
 mod disk_lab;
 mod disk_log;
 mod disk_storm;
@@ -27,6 +29,10 @@ mod bad_commands;
 mod browser;
 mod client;
 mod client_js;
+mod client_library;
+mod client_library_restarts;
+mod client_library_server;
+mod client_library_wire;
 mod client_python;
 mod client_terminal;
 mod client_udp;

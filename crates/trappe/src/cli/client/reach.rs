@@ -20,7 +20,7 @@ use crate::{
         place::{Failure, Place},
     },
     client::{
-        Address, ConnectError, Connected,
+        Address, ReachError, Reached,
         udp::{self, DATAGRAM_BYTES_MAX},
     },
 };
@@ -38,24 +38,24 @@ pub(super) enum Unreached<'a> {
 
 impl Client<'_> {
     /// Reaches the hub at `to`; by datagrams it is in the room that was wished for then.
-    pub(super) fn reach<'a>(&self, to: &'a Place) -> Result<Connected<Wire>, Unreached<'a>> {
+    pub(super) fn reach<'a>(&self, to: &'a Place) -> Result<Reached<Wire>, Unreached<'a>> {
         match to {
             Place::Hub(to) if self.args.udp => self.join(to),
             _ => {
-                let Connected { stream, took } = to.connect().map_err(Unreached::Hub)?;
-                Ok(Connected { stream: Wire::Stream(stream), took })
+                let Reached { stream, took } = to.connect().map_err(Unreached::Hub)?;
+                Ok(Reached { stream: Wire::Stream(stream), took })
             }
         }
     }
 
-    fn join<'a>(&self, to: &'a Address) -> Result<Connected<Wire>, Unreached<'a>> {
+    fn join<'a>(&self, to: &'a Address) -> Result<Reached<Wire>, Unreached<'a>> {
         let room = self.args.room.as_deref().unwrap_or(LOBBY);
         // A position may follow the name.
         Name::parse(room.split(' ').next().unwrap_or(room)).map_err(Unreached::Room)?;
-        let Connected { stream: member, took } = udp::join_blocking(to, room)
+        let Reached { stream: member, took } = udp::join_blocking(to, room)
             .map_err(|error| Unreached::Hub(Failure::Hub(to, error)))?;
         let member = Datagrams::new(member, self.lang, self.raw());
-        Ok(Connected { stream: Wire::Datagrams(member), took })
+        Ok(Reached { stream: Wire::Datagrams(member), took })
     }
 
     /// Says each text in a datagram, and no more: whoever speaks needn't be a member.
@@ -79,7 +79,7 @@ impl Client<'_> {
     pub(super) fn unreached(&self, why: &Unreached<'_>) -> io::Result<Exit> {
         match why {
             Unreached::Room(why) => out::talk(&bad_name(self.lang, why)),
-            Unreached::Hub(Failure::Hub(to, ConnectError::TimedOut { .. })) if self.args.udp => {
+            Unreached::Hub(Failure::Hub(to, ReachError::TimedOut { .. })) if self.args.udp => {
                 self.announce("client-failed")?;
                 let address = to.to_string();
                 let args = [("address", (&address).into())];

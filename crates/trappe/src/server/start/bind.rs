@@ -147,6 +147,11 @@ impl Bound {
         Ok(())
     }
 
+    /// Where it listens by TCP.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.tcp
+    }
+
     /// Where it listens, in words: the sockets, then the addresses.
     pub(super) fn describe(&self) -> String {
         let sockets = self.unix.iter().map(|path| format!("unix:{}", shown(path)));

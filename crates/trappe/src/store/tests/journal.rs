@@ -1,5 +1,7 @@
 //! What is on disk before it is filed in its places.
 
+use std::ops::RangeInclusive;
+
 use super::*;
 use crate::store::{
     check::{Finding, check},
@@ -20,7 +22,7 @@ fn journaled(place: &Place) -> Kept {
     kept
 }
 
-fn write(kept: &mut Kept, no: u64, seqs: impl Iterator<Item = u64> + Clone) {
+fn write(kept: &mut Kept, no: u64, seqs: RangeInclusive<u64>) {
     let mut piece = Piece::default();
     for room in [1, 2] {
         for seq in seqs.clone() {
@@ -36,7 +38,9 @@ fn write(kept: &mut Kept, no: u64, seqs: impl Iterator<Item = u64> + Clone) {
 /// The numbers of a room's messages that come back as they were.
 fn seqs(kept: &Kept, room: u32) -> Vec<u64> {
     let (rows, _) = all(&mut kept.reader(), room, 1, 16, (64, 1 << 20));
-    rows.iter().for_each(|found| assert_eq!(*found, self::row(room, found.seq)));
+    for found in &rows {
+        assert_eq!(*found, self::row(room, found.seq));
+    }
     rows.iter().map(|row| row.seq).collect()
 }
 
@@ -46,7 +50,7 @@ fn what_stands_in_the_journal_alone_is_there_after_a_crash() {
     drop(journaled(&place));
     let kept = place.open();
     for room in [1, 2] {
-        assert_eq!(seqs(&kept, room), Vec::from_iter(1..=15));
+        assert_eq!(seqs(&kept, room), (1..=15).collect::<Vec<_>>());
     }
     assert_eq!(kept.number("SELECT count(*) FROM journal"), 0);
     assert_eq!(kept.opened.messages, 30);
@@ -94,7 +98,7 @@ fn what_was_filed_or_taken_away_meanwhile_does_not_come_again() {
     let kept = place.open();
     assert_eq!(kept.opened.rooms[0].oldest, 9);
     assert_eq!(kept.number("SELECT count(*) FROM message WHERE id >> 40 = 1"), 7);
-    assert_eq!(seqs(&kept, 2), Vec::from_iter(1..=15));
+    assert_eq!(seqs(&kept, 2), (1..=15).collect::<Vec<_>>());
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn a_piece_that_is_not_what_was_stored_is_never_filed_and_the_others_are() {
     };
     assert_eq!((*found, *lost), (20, 10));
     for room in [1, 2] {
-        assert_eq!(seqs(&kept, room), Vec::from_iter((1..=5).chain(11..=15)));
+        assert_eq!(seqs(&kept, room), (1..=5).chain(11..=15).collect::<Vec<_>>());
     }
 }
 
@@ -149,5 +153,5 @@ fn a_file_of_the_first_version_is_brought_to_the_present_form() {
     let mut kept = place.open();
     write(&mut kept, 1, 6..=10);
     drop(kept);
-    assert_eq!(seqs(&place.open(), 1), Vec::from_iter(1..=10));
+    assert_eq!(seqs(&place.open(), 1), (1..=10).collect::<Vec<_>>());
 }
