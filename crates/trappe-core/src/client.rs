@@ -38,6 +38,7 @@ use std::{
 
 pub use self::{
     asks::{Answer, Answered},
+    backoff::pause,
     error::{AskError, DrainError, Ended, Lost, Refusal, SendError},
     event::{Cause, Connected, Direct, Event, Gap, Member, Members, Message, State},
     mark::{Position, PositionError},

@@ -6,7 +6,8 @@ use crate::limits::{CLIENT_BACKOFF_FIRST, CLIENT_BACKOFF_MAX};
 
 /// The pause before the attempt after `failed` attempts in a row: between nothing and min(20 s, 0.5 s × 2^failed), by
 /// `random`, of which every value is as likely (full jitter).
-pub(super) fn pause(failed: u32, random: u64) -> Duration {
+#[must_use]
+pub fn pause(failed: u32, random: u64) -> Duration {
     let most = CLIENT_BACKOFF_FIRST.saturating_mul(1 << failed.min(16)).min(CLIENT_BACKOFF_MAX);
     let micros = most.as_micros() * u128::from(random) / u128::from(u64::MAX);
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))

@@ -59,6 +59,10 @@ full-descriptors-log = out of file descriptors (limit: { $limit }): new clients 
 ## The client
 
 client-connected = Client connected!
+client-away = connection lost; your last words may not have arrived; trying until the server is back
+client-back = connected again
+client-waits = { $address } doesn't answer yet; trying
+client-gave-up = the server didn't come back; given up. --retry forever waits for it without end
 client-failed = Could not connect to the server!
 client-hello = Hello, I am the client! :)
 

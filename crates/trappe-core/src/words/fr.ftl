@@ -60,6 +60,10 @@ full-descriptors-log = plus de descripteurs de fichiers (limite : { $limit }) : 
 ## The client
 
 client-connected = Client connecté !
+client-away = connexion perdue ; vos derniers mots ne sont peut-être pas arrivés ; nouveaux essais jusqu'au retour du serveur
+client-back = de nouveau connecté
+client-waits = { $address } ne répond pas encore ; nouveaux essais
+client-gave-up = le serveur n'est pas revenu ; abandon. --retry forever l'attend sans fin
 client-failed = Connexion au serveur échoué !
 client-hello = Bonjour à toi, je suis le client ! :)
 

@@ -1,6 +1,7 @@
 //! `trappe client`: what was typed, what is meant by it, and how it ends.
 
 mod answers;
+mod comeback;
 mod datagrams;
 mod ending;
 mod entering;
@@ -20,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -34,8 +36,10 @@ use trappe_core::{
 
 use self::{
     answers::Answers,
+    comeback::{Comeback, Retry, Tries},
     ending::Endings,
     opening::{Opened, Wishes},
+    reach::Unreached,
     screen::Screen,
     source::{ByLine, Texts},
     talk::{Outcome, Patience, talk},
@@ -62,6 +66,7 @@ Examples:
   trappe client --udp -m 'Bonjour !'      the same in one datagram, which may be lost
   dmesg -w | trappe client --room logs    say each line as it comes
   trappe client --room logs --format raw  what others say, their bytes alone
+  trappe client --retry 10                gives a hub up that isn't back after ten attempts, and exits with 3
 ";
 
 /// Talks to a hub: from a terminal, from a pipe, or one message.
@@ -107,6 +112,11 @@ pub(super) struct ClientArgs {
     /// The language of this program [default: that of `TRAPPE_LANG`, else fr]
     #[arg(long, value_name = "fr|en")]
     lang: Option<Lang>,
+
+    /// How often a hub that has gone is looked for, in a row, before it ends with 3; also one that isn't there yet, if this is
+    /// given [default: forever in a conversation, 0 with `-m`]
+    #[arg(long, value_name = "0|N|forever", conflicts_with = "udp")]
+    retry: Option<Retry>,
 
     /// Says the sentence of the lesson that trappe comes from, and leaves
     #[arg(long, conflicts_with = "message")]
@@ -164,9 +174,12 @@ impl Client<'_> {
         {
             return self.speak(to, said);
         }
-        let Reached { stream: wire, took } = match self.reach(to) {
+        let Reached { stream: wire, took } = match self.reach_in_time(to) {
             Ok(connected) => connected,
-            Err(error) => return self.unreached(&error),
+            Err(error) => {
+                let exit = self.unreached(&error)?;
+                return Ok(if self.args.retry.is_some() { Exit::GaveUp } else { exit });
+            }
         };
         self.announce("client-connected")?;
         let interactive = said.is_none() && io::stdin().is_terminal();
@@ -180,18 +193,54 @@ impl Client<'_> {
             _ => Screen::of_stdout(),
         };
         let opened = wishes.open(&wire, &mut shown);
-        let rest = match opened {
-            Ok(Opened { refused, rest }) if interactive || !refused => rest,
+        let opened = match opened {
+            Ok(opened) if interactive || !opened.refused => opened,
             ended => {
                 wire.close();
                 return ended.map(|_refused| Exit::Failure);
             }
         };
-        Ok(match said {
-            Some(said) => self.say(wire, rest, said, took),
-            None if interactive => self.converse(wire, rest),
-            None => self.pipe(wire, rest, false),
-        })
+        if let Some(said) = said {
+            return Ok(self.say(wire, opened, said, took));
+        }
+        let comeback = (!self.args.udp).then(|| self.comeback(to, interactive));
+        let wire = (wire, comeback);
+        Ok(if interactive { self.converse(wire, opened) } else { self.pipe(wire, opened, false) })
+    }
+
+    /// Reaches the hub, as often as it is to be tried.
+    fn reach_in_time<'p>(&self, to: &'p Place) -> Result<Reached<Wire>, Unreached<'p>> {
+        let mut failed = 0;
+        loop {
+            let error = match self.reach(to) {
+                Err(error @ Unreached::Hub(_)) => error,
+                done => return done,
+            };
+            let Some(pause) = self.args.retry.and_then(|retry| retry.next(failed)) else {
+                return Err(error);
+            };
+            if failed == 0 {
+                let address = to.to_string();
+                out::talk(&say(self.lang, "client-waits", &[("address", (&address).into())]));
+            }
+            failed += 1;
+            thread::sleep(pause);
+        }
+    }
+
+    /// Who looks for the hub should it go.
+    fn comeback(&self, to: &Place, person: bool) -> Comeback {
+        Comeback {
+            place: to.clone(),
+            nick: self.args.nick.clone(),
+            room: self.args.room.clone(),
+            format: self.args.format,
+            retry: self.args.retry.unwrap_or(Retry::Forever),
+            lang: self.lang,
+            always: self.args.retry.is_some(),
+            person,
+            tries: Tries::default(),
+        }
     }
 
     /// What the command line says, if it says anything: a datagram each, or what is written to a stream.
@@ -221,7 +270,7 @@ impl Client<'_> {
     }
 
     /// `-m`, `--demo`.
-    fn say(&self, wire: Wire, rest: Vec<u8>, said: Vec<Vec<u8>>, took: Duration) -> Exit {
+    fn say(&self, wire: Wire, opened: Opened, said: Vec<Vec<u8>>, took: Duration) -> Exit {
         let commands = self.asks();
         let refused = Arc::new(AtomicBool::new(false));
         let answers = Answers::new(
@@ -235,30 +284,31 @@ impl Client<'_> {
             // A refusal can't be here before it has come the whole way.
             Patience::AtMost(REFUSAL + took.min(SILENCE))
         };
-        let outcome = talk(wire, Texts(said.into_iter()), answers, rest, patience, false);
+        let texts = Texts(said.into_iter());
+        let outcome = talk((wire, None), texts, answers, opened, patience, false);
         if refused.load(Ordering::Relaxed) { Exit::Failure } else { self.end(outcome) }
     }
 
     /// Standard input, as it comes.
-    fn pipe(&self, wire: Wire, rest: Vec<u8>, person: bool) -> Exit {
+    fn pipe(&self, wire: (Wire, Option<Comeback>), opened: Opened, person: bool) -> Exit {
         // Over datagrams nothing but its own words tells that the conversation is over.
         let source = source::stdin(self.endings(person || self.args.udp));
         let patience = Patience::Silence(SILENCE);
         let screen = Screen::of_stdout();
-        self.end(match wire {
-            Wire::Stream(_) => talk(wire, source, screen, rest, patience, person),
-            Wire::Datagrams(_) => talk(wire, ByLine::new(source), screen, rest, patience, person),
+        self.end(match wire.0 {
+            Wire::Stream(_) => talk(wire, source, screen, opened, patience, person),
+            Wire::Datagrams(_) => talk(wire, ByLine::new(source), screen, opened, patience, person),
         })
     }
 
     /// A terminal.
-    fn converse(&self, wire: Wire, rest: Vec<u8>) -> Exit {
+    fn converse(&self, wire: (Wire, Option<Comeback>), opened: Opened) -> Exit {
         let before = Before::remember();
         let Some((typed, above)) = terminal::open(self.endings(true)) else {
-            return self.pipe(wire, rest, true);
+            return self.pipe(wire, opened, true);
         };
-        let outcome = talk(wire, typed, above, rest, Patience::AtMost(SILENCE), true);
-        if matches!(outcome, Outcome::Lost | Outcome::Unshown(_)) {
+        let outcome = talk(wire, typed, above, opened, Patience::AtMost(SILENCE), true);
+        if matches!(outcome, Outcome::Lost | Outcome::GaveUp | Outcome::Unshown(_)) {
             before.restore();
         }
         self.end(outcome)
@@ -277,6 +327,10 @@ impl Client<'_> {
             Outcome::Lost => {
                 out::talk(&say(self.lang, "cli-lost", &[]));
                 Exit::Failure
+            }
+            Outcome::GaveUp => {
+                out::talk(&say(self.lang, "client-gave-up", &[]));
+                Exit::GaveUp
             }
             Outcome::Unshown(error) => out::unshown(&error),
             Outcome::Unreadable(error) => {

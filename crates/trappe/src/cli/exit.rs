@@ -11,6 +11,8 @@ pub enum Exit {
     Failure = 1,
     /// What was typed makes no sense (clap ends with the same code).
     Usage = 2,
+    /// The hub went away, or wasn't there, and as many attempts as were asked for have failed.
+    GaveUp = 3,
     /// Ctrl-C at a terminal whose line editor takes it as a key: 128 + SIGINT, as if the signal had come.
     Interrupted = 130,
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::GaveUp => 3,
             Exit::Interrupted => 130,
         })
     }

@@ -61,7 +61,7 @@ pub(super) fn typed() -> impl TypedValueParser<Value = Typed> {
 }
 
 /// What is meant by it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Place {
     /// A host and a port.
     Hub(Address),

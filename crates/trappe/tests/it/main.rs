@@ -34,6 +34,7 @@ mod client_library_restarts;
 mod client_library_server;
 mod client_library_wire;
 mod client_python;
+mod client_retry;
 mod client_terminal;
 mod client_udp;
 mod commands;

@@ -35,6 +35,8 @@ pub(super) struct Wishes<'a> {
 pub(super) struct Opened {
     /// The hub refused something, or us, or left it unanswered; why was said on standard error.
     pub(super) refused: bool,
+    /// It has answered as a hub does.
+    pub(super) is_hub: bool,
     /// What arrived after the answers, to be shown next.
     pub(super) rest: Vec<u8>,
 }
@@ -79,6 +81,7 @@ impl Wishes<'_> {
         let ended = 'answers: loop {
             while let Some(line) = lines.next() {
                 if line.after(&pong).is_some() {
+                    opened.is_hub = true;
                     break 'answers false;
                 }
                 opened.refused |= self.take(&line, sink)?;
@@ -189,7 +192,8 @@ mod tests {
             let opened =
                 wishes.open(&Wire::Stream(hub(answers)), &mut kept).expect("memory can't fail");
             assert_eq!(String::from_utf8_lossy(&kept.0), shown, "{answers}");
-            assert_eq!(opened, Opened { refused, rest: rest.into() }, "{answers}");
+            let is_hub = answers.contains("PONG");
+            assert_eq!(opened, Opened { refused, is_hub, rest: rest.into() }, "{answers}");
         }
     }
 

@@ -10,6 +10,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use super::{
+    comeback::Comeback,
+    opening::Opened,
     screen::Sink,
     wire::{Arrived, Sent, Wire},
 };
@@ -58,6 +60,8 @@ pub(super) enum Outcome {
     Unsent,
     /// The hub went away before all was said, or broke off.
     Lost,
+    /// The hub went away, and didn't come back.
+    GaveUp,
     /// Ctrl-C.
     Interrupted,
     /// What was to be said can't be read.
@@ -75,6 +79,17 @@ enum Side {
     Broke(Instant),
 }
 
+/// What is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hub {
+    /// Whatever it is, it isn't known to be a hub.
+    Unknown,
+    /// It has answered as a hub does: it is worth looking for when it goes.
+    There,
+    /// It went away, and is looked for.
+    Away,
+}
+
 #[derive(Debug)]
 struct State {
     sender: Side,
@@ -85,6 +100,9 @@ struct State {
     sending: bool,
     /// How many messages were too long to be sent.
     unsent: usize,
+    hub: Hub,
+    /// How often it was found again.
+    returns: u64,
     /// What is sent is the last: a hub that closes now has been told goodbye.
     last: bool,
     /// In a write to standard output, which may take as long as its reader likes.
@@ -101,6 +119,8 @@ impl State {
             stopped: None,
             sending: false,
             unsent: 0,
+            hub: Hub::Unknown,
+            returns: 0,
             last: false,
             showing: false,
             said_at: now,
@@ -135,6 +155,10 @@ fn verdict(state: &State, now: Instant, patience: Patience, person: bool) -> Ver
             until(at.max(state.said_at) + LOST, Outcome::Lost)
         }
         (Side::Runs, _) => Verdict::Wait,
+        // Whether the last words arrived nobody knows.
+        (Side::Ended(_) | Side::Broke(_), Side::Runs) if state.hub == Hub::Away => {
+            Verdict::Over(Outcome::Lost)
+        }
         (Side::Ended(_) | Side::Broke(_), Side::Runs) if state.showing => Verdict::Wait,
         (Side::Ended(at) | Side::Broke(at), Side::Runs) => {
             let broke = matches!(state.sender, Side::Broke(_));
@@ -161,15 +185,44 @@ fn renewing(verdict: Verdict, due: Option<Instant>, now: Instant) -> Verdict {
 /// The two sides and the one who waits for them.
 #[derive(Debug)]
 struct Talk {
-    wire: Wire,
+    wire: Mutex<Arc<Wire>>,
     state: Mutex<State>,
     changed: Condvar,
+    comes_back: bool,
 }
 
 impl Talk {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock());
-        self.changed.notify_one();
+        self.changed.notify_all();
+    }
+
+    /// The present connection.
+    fn wire(&self) -> Arc<Wire> {
+        Arc::clone(&self.wire.lock())
+    }
+
+    /// Says it; over the next connection where the present one has gone.
+    fn deliver(&self, said: &[u8]) -> io::Result<Sent> {
+        loop {
+            let returns = {
+                let mut state = self.state.lock();
+                self.changed.wait_while(&mut state, |state| state.hub == Hub::Away);
+                state.returns
+            };
+            let sent = self.wire().send(said);
+            if sent.is_ok() || !self.comes_back {
+                return sent;
+            }
+            let mut state = self.state.lock();
+            let waits = |state: &mut State| {
+                state.returns == returns && matches!(state.receiver, Side::Runs)
+            };
+            self.changed.wait_while(&mut state, waits);
+            if state.returns == returns {
+                return sent;
+            }
+        }
     }
 
     /// Stops with Ctrl-C, or with a source that can't be read.
@@ -188,7 +241,7 @@ impl Talk {
                 state.last = !more;
             });
             // Nothing is no message, which an empty datagram would be.
-            let sent = if said.is_empty() { Ok(Sent::Whole) } else { self.wire.send(&said) };
+            let sent = if said.is_empty() { Ok(Sent::Whole) } else { self.deliver(&said) };
             self.change(|state| {
                 state.sending = false;
                 match sent {
@@ -200,25 +253,67 @@ impl Talk {
                 return Ok(Side::Broke(Instant::now()));
             }
             if !more {
-                self.wire.finish();
+                self.wire().finish();
                 return Ok(Side::Ended(Instant::now()));
             }
         }
     }
 
-    /// Fails only where the sink does.
-    fn receive(&self, first: &[u8], sink: &mut impl Sink) -> io::Result<Side> {
+    /// Shows what arrives over one connection after the other. Fails only where the sink does.
+    fn receive(
+        &self,
+        mut first: Vec<u8>,
+        sink: &mut impl Sink,
+        mut comeback: Option<Comeback>,
+    ) -> io::Result<Side> {
+        loop {
+            let side = self.listen(&self.wire(), &first, sink)?;
+            let Some(comeback) = &mut comeback else { return Ok(side) };
+            if !self.is_lost(comeback) {
+                return Ok(side);
+            }
+            self.change(|state| state.hub = Hub::Away);
+            let Some((wire, rest)) = comeback.run(sink)? else {
+                self.change(|state| state.stopped = Some(Outcome::GaveUp));
+                return Ok(side);
+            };
+            *self.wire.lock() = Arc::new(wire);
+            first = rest;
+            self.change(|state| (state.hub, state.returns) = (Hub::There, state.returns + 1));
+        }
+    }
+
+    /// Whether a hub has gone before all was said to it.
+    fn is_lost(&self, comeback: &Comeback) -> bool {
+        let mut state = self.state.lock();
+        let talks = |state: &mut State| !state.last && matches!(state.sender, Side::Runs);
+        let is_hub = comeback.always || state.hub != Hub::Unknown;
+        if is_hub && !comeback.person {
+            // The end of what is piped may just be coming.
+            let _either_way = self.changed.wait_while_for(&mut state, talks, LOST);
+        }
+        is_hub && talks(&mut state)
+    }
+
+    /// Shows what arrives over this connection.
+    fn listen(&self, wire: &Wire, first: &[u8], sink: &mut impl Sink) -> io::Result<Side> {
         let mut buffer = vec![0; READ_BYTES];
         let mut timeout = None;
         sink.show(first)?;
         loop {
             let wanted = sink.holds().then_some(SETTLE);
-            if wanted != timeout && self.wire.set_read_timeout(wanted).is_ok() {
+            if wanted != timeout && wire.set_read_timeout(wanted).is_ok() {
                 timeout = wanted;
             }
-            let side = match self.wire.receive(&mut buffer) {
+            let side = match wire.receive(&mut buffer) {
                 Ok(Arrived { length, last }) => {
-                    self.change(|state| state.showing = true);
+                    self.change(|state| {
+                        state.showing = true;
+                        // What a hub writes is a notice, an error, or what somebody says.
+                        if matches!(buffer[..length], [b'*' | b'!', b' ', ..] | [b'<', ..]) {
+                            state.hub = Hub::There;
+                        }
+                    });
                     let shown = sink.show(&buffer[..length]);
                     self.change(|state| {
                         state.showing = false;
@@ -248,17 +343,20 @@ impl Talk {
 /// Holds a conversation over `wire`: says what `source` says, shows `first` and what arrives in `sink`. Returns at its end, and closes the
 /// connection; a side that still waits for a person or a pipe ends with the process.
 pub(super) fn talk(
-    wire: Wire,
+    (wire, comeback): (Wire, Option<Comeback>),
     mut source: impl Source + Send + 'static,
     mut sink: impl Sink + Send + 'static,
-    first: Vec<u8>,
+    first: Opened,
     patience: Patience,
     person: bool,
 ) -> Outcome {
     // Whatever was set before. It fails for a zero alone.
     drop(wire.set_read_timeout(None));
-    let state = Mutex::new(State::new(Instant::now()));
-    let talk = Arc::new(Talk { wire, state, changed: Condvar::new() });
+    let Opened { is_hub, rest, .. } = first;
+    let hub = if is_hub { Hub::There } else { Hub::Unknown };
+    let state = Mutex::new(State { hub, ..State::new(Instant::now()) });
+    let (wire, comes_back) = (Mutex::new(Arc::new(wire)), comeback.is_some());
+    let talk = Arc::new(Talk { wire, state, changed: Condvar::new(), comes_back });
     let sides = Arc::clone(&talk);
     thread::spawn(move || {
         let end = sides.send(&mut source);
@@ -271,7 +369,7 @@ pub(super) fn talk(
     });
     let sides = Arc::clone(&talk);
     thread::spawn(move || {
-        let end = sides.receive(&first, &mut sink);
+        let end = sides.receive(rest, &mut sink, comeback);
         sides.change(|state| match end {
             Ok(end) => state.receiver = end,
             Err(error) => state.stopped = Some(Outcome::Unshown(error)),
@@ -284,7 +382,7 @@ pub(super) fn talk(
         }
         let now = Instant::now();
         let speaks = matches!(state.sender, Side::Runs);
-        let renewal = talk.wire.renewal().filter(|_| speaks).map(|every| state.said_at + every);
+        let renewal = talk.wire().renewal().filter(|_| speaks).map(|every| state.said_at + every);
         match renewing(verdict(&state, now, patience, person), renewal, now) {
             // At a terminal it was told at once, and the person went on.
             Verdict::Over(Outcome::Finished) if state.unsent > 0 && !person => {
@@ -293,7 +391,7 @@ pub(super) fn talk(
             Verdict::Over(outcome) => break outcome,
             Verdict::Renew => {
                 state.said_at = now;
-                if talk.wire.renew().is_err() {
+                if talk.wire().renew().is_err() {
                     state.receiver = Side::Broke(now);
                 }
             }
@@ -306,7 +404,7 @@ pub(super) fn talk(
     };
     drop(state);
     // Both sides may hold the socket still; the connection ends now.
-    talk.wire.close();
+    talk.wire().close();
     outcome
 }
 

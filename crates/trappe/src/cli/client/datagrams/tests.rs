@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        opening::Opened,
         screen::Screen,
         talk::{Outcome, Patience, Said, Source, talk},
         wire::Wire,
@@ -182,7 +183,7 @@ fn who_listens_only_stays_a_member_and_leaves_in_words() {
     let conversation = thread::spawn(move || {
         let patience = Patience::Silence(Duration::from_secs(10));
         let wire = Wire::Datagrams(member);
-        talk(wire, Given(given), Screen::Nowhere, Vec::new(), patience, false)
+        talk((wire, None), Given(given), Screen::Nowhere, Opened::default(), patience, false)
     });
     assert_eq!([next(&hub), next(&hub)], ["", ""]);
     give.send("un\n").expect("it listens");
