@@ -62,24 +62,29 @@ pub(crate) struct Room {
     me: Weak<Room>,
 }
 
-struct Publisher<'a>(&'a Room, &'a Posts);
+struct Publisher<'a> {
+    room: &'a Room,
+    posts: &'a Posts,
+    /// A worker seals one room after the other, and has history written after that.
+    more_follows: bool,
+}
 
 impl Publish for Publisher<'_> {
     fn deliver(&self, worker: usize, batch: &Arc<Batch>, ring: bool) {
         debug_assert!(worker < WORKERS, "the log knows no other workers");
-        let post = &self.1.workers[worker];
-        let room = self.0.me.upgrade().expect("a room that is borrowed is alive");
+        let post = &self.posts.workers[worker];
+        let room = self.room.me.upgrade().expect("a room that is borrowed is alive");
         let mail = Mail::Batch(room, Arc::clone(batch));
         if ring { post.send(mail) } else { post.leave(mail) }
     }
 
     fn observe(&self, batch: &Arc<Batch>) {
-        if let Some(console) = &self.1.console {
+        if let Some(console) = &self.posts.console {
             console.batch(batch);
         }
-        if let (Some(history), Some(_)) = (&self.1.history, &self.0.kept) {
-            let room = self.0.me.upgrade().expect("a room that is borrowed is alive");
-            history.keep(&room, batch);
+        if let (Some(history), Some(_)) = (&self.posts.history, &self.room.kept) {
+            let room = self.room.me.upgrade().expect("a room that is borrowed is alive");
+            history.keep(&room, batch, self.more_follows);
         }
     }
 }
@@ -129,30 +134,34 @@ impl Room {
         worker: usize,
         entry: Entry<'_>,
     ) -> Appended {
-        self.tail.append(&Publisher(self, posts), time_us, entry, worker)
+        self.tail.append(&self.publisher(posts), time_us, entry, worker)
     }
 
     /// Appends a notice that is nobody's own, and publishes it at once.
     pub(crate) fn announce(&self, posts: &Posts, time_us: u64, author: Author, kind: Kind) {
-        self.tail.append(&Publisher(self, posts), time_us, Entry::notice(author, kind), 0);
-        self.tail.seal(&Publisher(self, posts), None);
+        self.tail.append(&self.publisher(posts), time_us, Entry::notice(author, kind), 0);
+        self.tail.seal(&self.publisher(posts), None);
     }
 
     /// Everything that is kept of the log, up to now.
     pub(crate) fn read(&self, posts: &Posts) -> View {
-        self.tail.seal(&Publisher(self, posts), None);
+        self.tail.seal(&self.publisher(posts), None);
         let (kept, sealed) = self.tail.with(|log| (log.kept(), log.sealed()));
         View::new(Arc::clone(&self.life), kept, sealed)
     }
 
-    /// Publishes what was appended, for nobody in particular.
-    pub(crate) fn publish(&self, posts: &Posts) {
-        self.tail.seal(&Publisher(self, posts), None);
+    fn publisher<'a>(&'a self, posts: &'a Posts) -> Publisher<'a> {
+        Publisher { room: self, posts, more_follows: false }
     }
 
-    /// Publishes what was appended.
+    /// Publishes what was appended, for nobody in particular.
+    pub(crate) fn publish(&self, posts: &Posts) {
+        self.tail.seal(&self.publisher(posts), None);
+    }
+
+    /// Publishes what was appended. For history it is enough to be told, by [`History::write`], once several rooms are sealed.
     pub(crate) fn seal(&self, posts: &Posts, worker: usize) {
-        self.tail.seal(&Publisher(self, posts), Some(worker));
+        self.tail.seal(&Publisher { room: self, posts, more_follows: true }, Some(worker));
     }
 
     /// A member comes in on `conn`'s worker. Returns the log index and seq from which it reads; the worker has, or is sent, its view.

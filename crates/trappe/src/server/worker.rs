@@ -181,14 +181,14 @@ impl Worker {
 
     /// Reads the mail; what was said meanwhile is sealed, and comes back as mail of its own.
     fn read_mail(&mut self) {
-        let mut sealed = true;
+        let (mut sealed, mut said) = (true, false);
         while std::mem::take(&mut sealed) {
             let mut mail = std::mem::take(&mut self.mail);
             self.shared.posts.workers[self.pump.worker].take(&mut mail);
             for mail in mail.drain(..) {
                 if let Mail::Said(room) = mail {
                     room.seal(&self.shared.posts, self.pump.worker);
-                    sealed = true;
+                    (sealed, said) = (true, true);
                 } else {
                     self.read(mail);
                 }
@@ -196,6 +196,9 @@ impl Worker {
             if mail.capacity() <= MAIL_KEPT {
                 self.mail = mail;
             }
+        }
+        if let Some(history) = self.shared.posts.history.as_ref().filter(|_| said) {
+            history.write();
         }
     }
 
@@ -225,7 +228,7 @@ impl Worker {
                 Ok(stream) => self.accepted(stream, peer),
                 Err(error) => tracing::warn!(%peer, %error, "can't register a connection: closed"),
             },
-            Mail::Said(room) => room.seal(&self.shared.posts, self.pump.worker),
+            Mail::Said(room) => room.publish(&self.shared.posts),
             Mail::Spoke(conn, room, until) => {
                 if let Some((_, slot)) = self.pump.slot(&conn) {
                     slot.listener.spoke(room, until);

@@ -115,12 +115,21 @@ impl History {
         self.catalogue.lock().opened(no, room);
     }
 
-    /// A batch was published. Called under its log's lock: it is put into the inbox, and no more.
-    pub(super) fn keep(&self, room: &Arc<Room>, batch: &Arc<Batch>) {
+    /// A batch was published. Called under its log's lock: it is put into the inbox, and no more. `more_follows`, and
+    /// then [`History::write`]: so that the writer isn't woken for the first of a hundred rooms.
+    pub(super) fn keep(&self, room: &Arc<Room>, batch: &Arc<Batch>, more_follows: bool) {
         if batch.messages() > 0 {
             let bytes = usize::try_from(batch.weight()).unwrap_or(usize::MAX);
-            let _always_taken = self.put(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
+            let _always_taken = self.lay(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
+            if !more_follows {
+                self.more.notify_one();
+            }
         }
+    }
+
+    /// What was kept is written: a worker has sealed all that it had to.
+    pub(super) fn write(&self) {
+        self.more.notify_one();
     }
 
     /// A member's session is to be known after a restart, before the first message that it gave a number.
@@ -140,7 +149,14 @@ impl History {
 
     /// Gives back a job for which there is no room.
     fn put(&self, job: Job, bytes: usize) -> Result<(), Job> {
-        let put = {
+        let put = self.lay(job, bytes);
+        self.more.notify_one();
+        put
+    }
+
+    /// The same, and the writer isn't woken.
+    fn lay(&self, job: Job, bytes: usize) -> Result<(), Job> {
+        {
             let mut inbox = self.inbox.lock();
             let put = inbox.put(job, bytes);
             self.counts.waiting.store(inbox.bytes() as u64, Relaxed);
@@ -148,9 +164,7 @@ impl History {
                 self.pressed.store(true, Relaxed);
             }
             put
-        };
-        self.more.notify_one();
-        put
+        }
     }
 
     /// Whether whoever speaks is to wait for the disk; if so, `waker` is woken when it may look again.
