@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     error::{DbError, db},
     row::StoredMessage,
-    schema::{id, int, last_id, seq_of},
+    schema::{id, int, last_id, seq_of, uint},
     tables::StoredPost,
     transaction::Transaction,
 };
@@ -157,21 +157,50 @@ impl StoredPiece {
     pub(super) fn entries(&self) -> Option<Vec<Entry<'_>>> {
         if self.is_sound { entries(&self.bytes) } else { None }
     }
+
+    /// Whose messages were in it, as far as that can be read of one that isn't what was stored: rooms, and numbers there.
+    pub(super) fn broken(&self) -> Vec<(u32, u64)> {
+        if self.entries().is_some() {
+            return Vec::new();
+        }
+        let mut left = Left(&self.bytes);
+        std::iter::from_fn(|| left.entry()).map(|it| (it.room, it.message.seq)).collect()
+    }
 }
 
-/// Adds all pieces to `found`, in their order; they are bounded by what waits to be filed. Where it fails, those that could
-/// be read before are there.
+/// Adds all pieces to `found`; they are bounded by what waits to be filed. Where it fails, those that can be read are there.
 pub(super) fn read(connection: &Connection, found: &mut Vec<StoredPiece>) -> rusqlite::Result<()> {
     let there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'journal')";
     // An older form has none.
     if !connection.query_row(there, [], |row| row.get::<_, bool>(0))? {
         return Ok(());
     }
-    let mut select = connection.prepare("SELECT no, sum, piece FROM journal ORDER BY no")?;
-    select.query_map([], StoredPiece::read)?.try_for_each(|piece| {
-        found.push(piece?);
-        Ok(())
-    })
+    match read_as_far(connection, "ASC", found) {
+        // What is damaged may lie between.
+        Err(error) => read_as_far(connection, "DESC", found).and(Err(error)),
+        read => read,
+    }
+}
+
+/// In one direction. A piece that can't be read costs no other: its place is not where its bytes are.
+fn read_as_far(
+    connection: &Connection,
+    order: &str,
+    found: &mut Vec<StoredPiece>,
+) -> rusqlite::Result<()> {
+    let mut numbers = connection.prepare(&format!("SELECT no FROM journal ORDER BY no {order}"))?;
+    let mut select = connection.prepare("SELECT no, sum, piece FROM journal WHERE no = ?")?;
+    let (mut rows, mut result) = (numbers.query([])?, Ok(()));
+    while let Some(row) = rows.next()? {
+        let no: i64 = row.get(0)?;
+        if found.iter().all(|piece| piece.no != no) {
+            match select.query_row([no], StoredPiece::read) {
+                Ok(piece) => found.push(piece),
+                Err(error) => result = Err(error),
+            }
+        }
+    }
+    result
 }
 
 impl Transaction<'_> {
@@ -239,15 +268,18 @@ fn file(transaction: &mut Transaction<'_>, entry: &Entry<'_>) -> Result<(), DbEr
     )
 }
 
-/// The number of the oldest message of a room that is filed; 0: none is.
+/// The number of the oldest message of a room that is filed, or of the next one where all of them grew too old: what is
+/// taken away was counted before. 0: none was ever filed.
 fn oldest_of(transaction: &Transaction<'_>, room: u32) -> Result<u64, DbError> {
     let sql = "SELECT id FROM message WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1";
-    let found = transaction
-        .inner
-        .prepare_cached(sql)
-        .and_then(|mut it| it.query_row([id(room, 0), last_id(room)], |row| row.get(0)).optional())
-        .map_err(db("read the journal"))?;
-    Ok(found.map_or(0, seq_of))
+    let counted = "SELECT counted_to FROM room WHERE no = ?";
+    let read = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
+        let found = transaction.inner.prepare_cached(sql);
+        found.and_then(|mut it| it.query_row(params, |row| row.get::<_, i64>(0)).optional())
+    };
+    let found = read(sql, &[&id(room, 0), &last_id(room)]).map_err(db("read the journal"))?;
+    let counted = read(counted, &[&room]).map_err(db("read the journal"))?;
+    Ok(found.map(seq_of).or(counted.filter(|it| *it > 0).map(|it| uint(it) + 1)).unwrap_or(0))
 }
 
 /// Lets a connection that changes nothing see what isn't filed yet as if it were: `message` is both from here on.
@@ -263,7 +295,10 @@ pub(super) fn overlay(connection: &Connection) -> rusqlite::Result<()> {
              id INTEGER PRIMARY KEY, time_us INTEGER, sid INTEGER, mid INTEGER, author TEXT, body BLOB, sum INTEGER
          ) STRICT;
          CREATE TEMP VIEW message AS SELECT * FROM main.message UNION ALL SELECT * FROM temp.unfiled
-             WHERE NOT EXISTS (SELECT 1 FROM main.message WHERE main.message.id = unfiled.id);",
+             WHERE NOT EXISTS (SELECT 1 FROM main.message WHERE main.message.id = unfiled.id)
+             -- What was counted was filed: it grew too old.
+             AND NOT EXISTS (SELECT 1 FROM main.room
+                 WHERE no = unfiled.id >> 40 AND counted_to >= unfiled.id & 0xFFFFFFFFFF);",
     )?;
     let mut insert =
         connection.prepare("INSERT OR IGNORE INTO temp.unfiled VALUES (?, ?, ?, ?, ?, ?, ?)")?;

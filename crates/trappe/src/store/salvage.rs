@@ -18,7 +18,7 @@ use super::{
     error::{DbError, db, file},
     file::{make, place},
     folder::{Folder, beside},
-    journal,
+    journal::{self, StoredPiece},
     open::Note,
     pages::Pages,
     prune::MESSAGE_BYTES,
@@ -66,6 +66,9 @@ pub(super) fn salvage(folder: &Folder, now_us: u64) -> Result<Note, DbError> {
     let mut transaction = new.write()?;
     kept += journal::file_all(&mut transaction, &pieces)?;
     transaction.commit()?;
+    for (no, seq) in pieces.iter().flat_map(StoredPiece::broken) {
+        expect(&mut known, no, seq);
+    }
     let lost = finish(&mut new, &known)?;
     new.checkpoint_all()?;
     drop(new);
@@ -155,12 +158,7 @@ fn copy_messages(
     for page in 1..=pages.count {
         let of_page = pages.messages(page).map_err(file(DOING))?;
         for id in of_page.broken.into_iter().filter(|&id| id > 0) {
-            // A number itself may be what is damaged: of a room that is known only, and only the next few.
-            if let Some(room) = known.get_mut(&room_of(id))
-                && seq_of(id) <= room.last + COPIED as u64
-            {
-                room.last = room.last.max(seq_of(id));
-            }
+            expect(known, room_of(id), seq_of(id));
         }
         found.extend(of_page.sound);
         if found.len() >= COPIED || page == pages.count {
@@ -169,6 +167,16 @@ fn copy_messages(
         }
     }
     Ok(kept)
+}
+
+/// A message of that number was there. The number itself may be what is damaged: of a room that is known only, and only the
+/// next few.
+fn expect(known: &mut BTreeMap<u32, Known>, no: u32, seq: u64) {
+    if let Some(room) = known.get_mut(&no)
+        && seq <= room.last + COPIED as u64
+    {
+        room.last = room.last.max(seq);
+    }
 }
 
 fn store(new: &mut Store, rows: &[(i64, Row)]) -> Result<u64, DbError> {

@@ -44,6 +44,7 @@ mod crowd;
 mod descriptors;
 mod disk_damage;
 mod disk_full;
+mod disk_journal;
 mod disk_kill;
 mod disk_power;
 mod disk_refused;

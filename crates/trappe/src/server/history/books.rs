@@ -1,7 +1,7 @@
 //! What the writer knows of what is on disk, and how a transaction adds to it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map},
     sync::Arc,
 };
 
@@ -59,6 +59,8 @@ pub(super) struct Settled {
     pub(super) filed: BTreeMap<u32, Filed>,
     /// Messages that are on disk with it, filed or not.
     pub(super) messages: u64,
+    /// Sessions that weren't on disk before it.
+    pub(super) sessions: Vec<u64>,
     /// The greatest number of a member that speaks in it.
     members: u64,
     /// The number from which on none was given yet, as it is written; 0: it isn't.
@@ -195,8 +197,10 @@ impl Books {
     ) -> Result<(), DbError> {
         transaction.session(sid, identity.digest(), name)?;
         settled.members = settled.members.max(sid);
-        let identity = Arc::clone(identity);
-        self.sessions.entry(sid).or_insert(Session { identity, sent: 0 });
+        if let btree_map::Entry::Vacant(place) = self.sessions.entry(sid) {
+            place.insert(Session { identity: Arc::clone(identity), sent: 0 });
+            settled.sessions.push(sid);
+        }
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Writer {
     index_at: Option<Instant>,
     /// Damage was met that only the next start can mend.
     damaged: bool,
+    /// What can't be filed for it stays in the journal, for the next start; nothing more is written there.
+    left: bool,
 }
 
 impl Writer {
@@ -84,6 +86,7 @@ impl Writer {
             tidy_at: now,
             index_at: Some(now),
             damaged: false,
+            left: false,
         }
     }
 
@@ -145,15 +148,14 @@ impl Writer {
                 if let Some(error) = error {
                     self.fail(&error);
                 }
+                // One that was there before still is: it may have another name only. Its ids are still to be filed.
+                settled.sessions.iter().for_each(|sid| self.books.forget_session(*sid));
                 for job in &group {
                     match job {
                         Job::Batch(room, batch) => {
                             self.lose(room, batch.first_seq, batch.end_seq());
                         }
-                        Job::Session(sid, identity, _) => {
-                            self.books.forget_session(*sid);
-                            identity.set_kept(0);
-                        }
+                        Job::Session(_, identity, _) => identity.set_kept(0),
                         _ => {}
                     }
                 }
@@ -180,13 +182,15 @@ impl Writer {
         }
         let batches =
             || group.iter().filter_map(Job::batch).map(|(kept, _, batch)| (kept.no, &**batch));
-        let in_piece = !self.backlog.is_empty() || places(batches()) > HISTORY_PLACES;
+        let in_piece =
+            !self.left && (!self.backlog.is_empty() || places(batches()) > HISTORY_PLACES);
         let said: usize = batches().map(|(_, batch)| batch.records.len()).sum();
         let now = Instant::now();
-        self.quiet_at = now + HISTORY_FILED_IDLE;
         // Twice as much is filed as is said: it catches up, and nobody waits for all of it.
         let (filed, piece_done) = self.backlog.take(2 * said + HISTORY_PLACES, false, now);
         let result = self.transact(group, settled, in_piece, (&filed, piece_done));
+        // From its end on: a slow disk isn't quiet.
+        self.quiet_at = Instant::now() + HISTORY_FILED_IDLE;
         if result.is_err() {
             self.backlog.put_back(filed);
             return result;
@@ -238,7 +242,7 @@ impl Writer {
         if !piece.is_empty() {
             transaction.journal(self.backlog.next_piece(), &piece)?;
         }
-        write_lost(&mut transaction, &self.lost, &self.books)?;
+        write_lost(&mut transaction, &self.lost, &self.books, self.damaged)?;
         self.books.reserve(&mut transaction, settled)?;
         transaction.commit()?;
         self.history.counts.commits.fetch_add(1, Relaxed);
@@ -381,7 +385,12 @@ impl Writer {
                 let lost = std::mem::take(&mut self.lost_count);
                 self.shared.tell(say(self.shared.lang(), "disk-back", &[("count", lost.into())]));
             }
-            Err(error) => tracing::debug!(%error, "the disk still refuses"),
+            Err(error) => {
+                if error.is_damaged() {
+                    self.leave_unfiled(&error);
+                }
+                tracing::debug!(%error, "the disk still refuses");
+            }
         }
     }
 
@@ -395,13 +404,15 @@ impl Writer {
         }
         let mut transaction = store.write()?;
         // What is acknowledged and not filed yet is written anew, whatever became of it.
-        transaction.clear_journal()?;
+        if !self.left {
+            transaction.clear_journal()?;
+        }
         let mut settled = Settled::default();
         for (no, unfiled) in self.backlog.all() {
             transaction.take_out(no, unfiled.first(), unfiled.next() - 1)?;
             file(&mut self.books, &mut transaction, &mut settled, (no, unfiled))?;
         }
-        write_lost(&mut transaction, &self.lost, &self.books)?;
+        write_lost(&mut transaction, &self.lost, &self.books, self.damaged)?;
         transaction.commit()?;
         self.backlog = Backlog::default();
         self.tell_stored(settled);
@@ -426,11 +437,31 @@ impl Writer {
     /// What can wait: the index for searching, what is too old, and the log of the database itself.
     fn tidy(&mut self) {
         self.reopen();
-        match self.file_due().and_then(|()| self.tidy_some()) {
+        let filed = match self.file_due() {
+            Err(error) if error.is_damaged() => {
+                self.leave_unfiled(&error);
+                Ok(())
+            }
+            filed => filed,
+        };
+        match filed.and_then(|()| self.tidy_some()) {
             Err(error) if error.is_damaged() => self.mark_damaged(&error),
             Err(error) => self.fail(&error),
             Ok(()) => {}
         }
+    }
+
+    /// What is acknowledged, and can't be filed for damage, stays in the journal: the next start, which salvages, finds it
+    /// there. Else it would be tried again and again, and nobody's messages stored meanwhile.
+    fn leave_unfiled(&mut self, error: &DbError) {
+        self.mark_damaged(error);
+        self.left = true;
+        for (_, unfiled) in std::mem::take(&mut self.backlog).all() {
+            if let Some(kept) = &unfiled.room.kept {
+                kept.set_unfiled(None);
+            }
+        }
+        self.history.committed();
     }
 
     /// Old messages, or the index, can't be got at: what is said is stored all the same, and the next start mends it.
@@ -452,7 +483,7 @@ impl Writer {
         }
         if !self.lost.is_empty() {
             let mut transaction = store.write()?;
-            write_lost(&mut transaction, &self.lost, &self.books)?;
+            write_lost(&mut transaction, &self.lost, &self.books, self.damaged)?;
             transaction.commit()?;
             forget_lost(&mut self.lost, &self.books);
         }
@@ -531,10 +562,15 @@ fn write_lost(
     transaction: &mut Transaction<'_>,
     lost: &LostRuns,
     books: &Books,
+    damaged: bool,
 ) -> Result<(), DbError> {
     for (no, runs) in lost.iter().filter(|(no, _)| books.has_room(**no)) {
         for &(first, last) in runs {
-            transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored })?;
+            match transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored }) {
+                // What is missing there is told as damaged, as the rest of it.
+                Err(error) if damaged && error.is_damaged() => {}
+                written => written?,
+            }
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What is on disk before it is filed in its places.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::*;
 use crate::store::{
@@ -154,4 +154,117 @@ fn a_file_of_the_first_version_is_brought_to_the_present_form() {
     write(&mut kept, 1, 6..=10);
     drop(kept);
     assert_eq!(seqs(&place.open(), 1), (1..=10).collect::<Vec<_>>());
+}
+
+/// Both messages' pieces are still there; room 1 is filed and counted up to 10, and then pruned down to what is given.
+fn filed_and_pruned(place: &Place, below: u64) -> Kept {
+    let mut kept = journaled(place);
+    kept.say(1, 6..=10);
+    let keep = crate::store::Keep {
+        room: trappe_core::keep::Keep { messages: Some(10 - below), ..Default::default() },
+        ..Default::default()
+    };
+    let pruned = kept.store().prune(&keep, NOW, 1000).unwrap();
+    assert!(pruned.oldest.contains(&(1, below + 1)), "{pruned:?}");
+    kept
+}
+
+#[test]
+fn a_visitor_sees_nothing_again_that_was_filed_and_pruned() {
+    let place = Place::new();
+    let _kept = filed_and_pruned(&place, 7);
+    let mut visit = Visit::open(&place.data()).unwrap();
+    let report = check(&mut visit, &mut |_| {}).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    let rooms = visit.rooms().unwrap();
+    let lobby = rooms.iter().find(|room| room.no == 1).unwrap();
+    assert_eq!(lobby.oldest.unwrap().0, 8);
+}
+
+#[test]
+fn what_was_filed_and_all_pruned_does_not_come_again_for_ever() {
+    let place = Place::new();
+    let mut kept = place.open();
+    for no in [1, 2] {
+        kept.room(no, ["lobby", "other"][no as usize - 1], 101);
+        kept.say(no, 1..=5);
+    }
+    write(&mut kept, 1, 6..=10);
+    kept.say(1, 6..=10);
+    let age = Duration::from_mins(1);
+    let keep = crate::store::Keep {
+        room: trappe_core::keep::Keep { age: Some(age), ..Default::default() },
+        ..Default::default()
+    };
+    kept.store().prune(&keep, NOW + 61_000_000, 1000).unwrap();
+    assert_eq!(kept.number("SELECT count(*) FROM message"), 0);
+    drop(kept);
+    let mut kept = place.open();
+    let back = kept.number("SELECT count(*) FROM message WHERE id >> 40 = 1");
+    // Whatever came back has to go again.
+    kept.store().prune(&keep, NOW + 61_000_000, 1000).unwrap();
+    let left = kept.number("SELECT count(*) FROM message WHERE id >> 40 = 1");
+    assert_eq!((back, left), (0, 0));
+}
+
+#[test]
+fn a_page_of_a_piece_that_is_lost_costs_no_other_piece() {
+    let place = Place::new();
+    let mut kept = place.open();
+    for no in [1, 2] {
+        kept.room(no, ["lobby", "other"][no as usize - 1], 101);
+        kept.say(no, 1..=5);
+    }
+    let long = |kept: &mut Kept, no: u64, seq: u64| {
+        let mut piece = Piece::default();
+        let body = format!("piece {no} ").repeat(5000);
+        piece.push(&Entry { room: 1, message: message(seq, body.as_bytes()), post: None });
+        let mut transaction = kept.store().write().unwrap();
+        transaction.journal(no, &piece).unwrap();
+        transaction.commit().unwrap();
+    };
+    for no in 1..=3 {
+        long(&mut kept, no, 5 + no);
+    }
+    kept.store().checkpoint_all().unwrap();
+    drop(kept);
+    // One page in the middle of the first piece leads nowhere.
+    let mut bytes = bytes(&place.database());
+    let pages = bytes.len() / 4096;
+    let hit = (0..pages).find(|page| {
+        let page = &bytes[page * 4096..][..4096];
+        let text = page.windows(16).filter(|it| *it == b"piece 1 piece 1 ").count();
+        text > 100 && page[0] == 0 && page[..4] != [0; 4]
+    });
+    let hit = hit.unwrap();
+    bytes[hit * 4096..][..4].copy_from_slice(&[0xff; 4]);
+    fs::write(place.database(), &bytes).unwrap();
+    let kept = place.open();
+    assert_eq!(
+        kept.number("SELECT count(*) FROM message WHERE id >> 40 = 1"),
+        7,
+        "{:?}",
+        kept.opened.notes
+    );
+}
+
+#[test]
+fn a_damaged_last_piece_is_told_to_be_lost() {
+    let place = Place::new();
+    let kept = journaled(&place);
+    let change = "UPDATE journal SET sum = sum + 1 WHERE no = 2";
+    assert_eq!(kept.opened.store.connection.execute(change, []).unwrap(), 1);
+    drop(kept);
+    let kept = place.open();
+    let [Note::Salvaged { kept: found, lost, .. }, Note::NewEpoch(NewEpoch::Damaged)] =
+        &kept.opened.notes[..]
+    else {
+        panic!("{:?}", kept.opened.notes);
+    };
+    let holes = |cause: &str| {
+        kept.number(&format!(
+            "SELECT coalesce(sum(last - first + 1), 0) FROM hole WHERE cause = '{cause}'"
+        ))
+    };
+    assert_eq!((*found, *lost, holes("damaged")), (20, 10, 10), "unused: {}", holes("unused"));
 }
