@@ -45,21 +45,33 @@ export class Mark {
 	catching;
 	/** Whether its state is followed. */
 	follows;
+	/** The hub knew nobody any more, and hasn't told yet in which life the room is. */
+	anew = false;
+	/** By sender, the one who spoke last last: the ids of its messages. */
+	ids = new Map();
 
 	/** @param {string} pos EPOCH@SEQ; throws where it is none */
 	constructor(pos) {
 		this.move(pos);
 	}
 
-	/** Another life of the room, perhaps: of what was before nothing counts. */
+	/**
+	 * Another life of the room: its senders say again what a crash took with the former one, under their old ids. Unless
+	 * the hub knew nobody any more: then others have their numbers.
+	 */
+	another(pos) {
+		this.move(pos);
+		if (this.anew) this.ids.clear();
+		this.anew = false;
+	}
+
+	/** To another place, perhaps in another life. */
 	move(pos) {
 		const found = /^(\w+)@(\d{1,16})$/.exec(pos);
 		if (!found) throw new Error(`${pos} is no position; expected: EPOCH@SEQ`);
 		this.epoch = found[1];
 		this.seq = Number(found[2]);
 		this.ahead = new Set();
-		/** By sender, the one who spoke last last: the ids of its messages. */
-		this.ids = new Map();
 	}
 
 	/** Not in order: an acknowledgement may overtake a message. @returns {boolean} whether it is new */
@@ -366,6 +378,7 @@ export class Machine {
 		for (const { room, pos } of ev.rooms) {
 			const at = before.get(fold(room));
 			const mark = at instanceof Mark ? at : new Mark(pos);
+			mark.anew ||= !ev.resumed && mark === at;
 			mark.catching = at === undefined ? at : mark.seq;
 			this.rooms.set(room, mark);
 		}
@@ -406,12 +419,13 @@ export class Machine {
 		else if (ev === "ack") mark.had(seq);
 		else if (ev === "live") {
 			mark.catching = undefined;
-			if (new Mark(pos).epoch !== mark.epoch) mark.move(pos);
+			if (new Mark(pos).epoch !== mark.epoch) mark.another(pos);
+			mark.anew = false;
 		} else if (ev === "gap" && oldest) {
 			const first = new Mark(oldest);
 			const before = Math.max(0, first.seq - 1);
 			if (first.epoch === mark.epoch) mark.skip(before);
-			else mark.move(`${first.epoch}@${before}`);
+			else mark.another(`${first.epoch}@${before}`);
 		} else if (ev === "gap" && to) mark.skip(to);
 	}
 

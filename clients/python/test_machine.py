@@ -314,6 +314,18 @@ class Hearing(unittest.TestCase):
             self.assertEqual(script.texts(), wanted)
             self.assertEqual(str(script.machine.rooms["lobby"]), "f@1")
 
+    def test_a_hub_that_forgot_everybody_is_known_though_the_connection_breaks_before_it_tells_of_the_other_life(
+            self) -> None:
+        lives = {"ev": "live", "room": "lobby", "pos": "e@1"}
+        for told, wanted in (([], ["a", "b"]), ([lives], ["a"])):
+            script = Script().opens().says(msg(1, "a", id=5))
+            script.breaks().dials()
+            script.hello(session="s2")
+            script.says(*told).breaks().dials()
+            script.hello(session="s2", resumed=True)
+            script.says({"ev": "gap", "room": "lobby", "cause": "epoch", "oldest": "f@1"}, msg(1, "b", id=5, old=True))
+            self.assertEqual(script.texts(), wanted, told)
+
     def test_what_came_ahead_of_an_ack_is_not_passed_on_again(self) -> None:
         script = Script().opens()
         script.send("own")

@@ -254,6 +254,7 @@ class Room:
     def __init__(self, position: str) -> None:
         self.follows = False  # its state is
         self.asked = False  # what was said before is given because the program asked, not because a connection broke
+        self.anew = False  # the hub knew nobody any more, and hasn't told yet in which life the room is
         self.said: "collections.OrderedDict[int, Dict[int, None]]" = collections.OrderedDict()  # ids, by sid
         self.move(position)
 
@@ -360,7 +361,7 @@ class Machine:
         self.queue_bytes, self.line_bytes = queue_bytes, line_bytes
         self.state, self.until, self.attempt = "waiting", 0.0, 0
         self.error: Optional[TrappeError] = None
-        self.ready = self.draining = self.discards = self.resumed = False
+        self.ready = self.draining = self.discards = False
         self.queue: Deque[_Op] = collections.deque()  # not written yet
         self.flight: Dict[int, _Op] = {}  # written, and not answered yet, in this order
         self.held_bytes = self.queued_bytes = self.sends = 0  # lines of both of these; of `events`; sends ever
@@ -633,8 +634,11 @@ class Machine:
         rooms = {it: before.get(_folded(it)) or Room(at) for it, at in places.items() if _folded(it) in before}
         unwanted = [it for it in places if it not in rooms]
         self.replays.extend(self.hello_id for it in rooms if before[_folded(it)])
+        for room in before.values():
+            if room and not resumed:
+                room.anew = True
         self.rooms = dict(rooms)
-        self.session, self.sid, self.name, self.resumed = session, sid, name, resumed
+        self.session, self.sid, self.name = session, sid, name
         self.hello_at, self.state = now, "open"
         lost = [] if resumed else [item for item in self.queue if item.maybe and item.op["op"] == "send"]
         self._emit(Connected(sid, resumed, len(lost)))
@@ -761,15 +765,16 @@ class Machine:
         """A hub that knows this session knows all members': what a crash made it forget of the room they say again,
         under the numbers and ids that they had. One that doesn't may give others these numbers."""
         room.move(position)
-        if not self.resumed:
+        if room.anew:
             room.said.clear()
+        room.anew = False
 
     def _on_live(self, ev: Dict[str, Any], *_: Any) -> None:
         room, position = self.rooms.get(str_of(ev, "room")), str_of(ev, "pos")
         if room and parse_position(position)[0] != room.epoch:
             self._next_life(room, position)
         if room:
-            room.asked = False
+            room.asked = room.anew = False
         if ev.get("id") in self.replays:
             self.replays.remove(ev["id"])
 

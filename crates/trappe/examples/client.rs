@@ -7,7 +7,7 @@ use std::time::Duration;
 use trappe::client::{ConnectError, Options};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let hub = std::env::args().nth(1).unwrap_or_else(|| "localhost:5566".to_owned());
     let (client, _events) = match Options::new(&hub)?.connect().await {
         Ok(connected) => connected,

@@ -113,7 +113,7 @@ impl Machine {
                 continue;
             };
             name.clone_into(&mut room.name);
-            room.greet(position);
+            room.greet(position, resumed);
         }
         let wanted = self.config.name.clone();
         let wanted = wanted.filter(|wanted| Folded::of(wanted) != Folded::of(&name));
@@ -239,9 +239,8 @@ impl Machine {
         if gap.cause == Cause::State || of_question {
             return self.event(Event::Gap(gap));
         }
-        let Some(Room { mark: Some(mark), acked, .. }) = self.rooms.get_mut(&key(&gap.room)) else {
-            return;
-        };
+        let Some(room) = self.rooms.get_mut(&key(&gap.room)) else { return };
+        let Some(mark) = &mut room.mark else { return };
         let before = mark.at().clone();
         match (&gap.oldest, gap.to) {
             (Some(oldest), _) => {
@@ -250,29 +249,25 @@ impl Machine {
                 if first.epoch == before.epoch {
                     mark.skip(first.seq);
                 } else {
-                    mark.move_to(first);
-                    acked.clear();
+                    room.acked.clear();
+                    room.next_life(first);
                 }
             }
             (None, Some(to)) => mark.skip(to),
             (None, None) => return self.event(Event::Gap(gap)),
         }
         // One that comes again says nothing new.
-        if *mark.at() != before {
+        if room.mark.as_ref().is_none_or(|mark| *mark.at() != before) {
             self.event(Event::Gap(gap));
         }
     }
 
     fn live(&mut self, room: &str, position: Position) {
         let Some(room) = self.rooms.get_mut(&key(room)) else { return };
-        let Some(mark) = room.mark.as_mut().filter(|_| room.flow != Flow::Live) else { return };
-        if mark.at().epoch == position.epoch {
-            mark.skip(position.seq);
-        } else {
-            mark.move_to(position.clone());
+        if room.mark.is_none() || room.is_live() {
+            return;
         }
-        room.count_acked();
-        room.flow = Flow::Live;
+        room.live(&position);
         let event = Event::Live { room: room.name.clone(), position };
         self.event(event);
     }

@@ -94,11 +94,6 @@ impl Mark {
         }
     }
 
-    /// The room's log is another, or the same from another place on.
-    pub(super) fn move_to(&mut self, at: Position) {
-        *self = Self::new(at);
-    }
-
     fn close_up(&mut self) {
         while self.ahead.remove(&(self.at.seq + 1)) {
             self.at.seq += 1;

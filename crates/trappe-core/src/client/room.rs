@@ -31,6 +31,8 @@ pub(super) struct Room {
     /// The program follows its state.
     pub(super) follows: bool,
     pub(super) once: Once,
+    /// The hub knew nobody any more, and hasn't told yet in which life the room is.
+    pub(super) anew: bool,
 }
 
 impl Room {
@@ -43,6 +45,7 @@ impl Room {
             leaving: false,
             follows: false,
             once: Once::default(),
+            anew: false,
         }
     }
 
@@ -51,8 +54,9 @@ impl Room {
     }
 
     /// A new connection goes on where the room was; `position` is where it is, if that wasn't known.
-    pub(super) fn greet(&mut self, position: &Position) {
+    pub(super) fn greet(&mut self, position: &Position, resumed: bool) {
         self.count_acked();
+        self.anew |= !resumed && self.mark.is_some();
         match &mut self.mark {
             None => self.flow = Flow::Live,
             Some(_) if self.flow == Flow::Live => self.flow = Flow::Missed,
@@ -61,6 +65,27 @@ impl Room {
         if self.mark.as_ref().is_none_or(|mark| mark.at().epoch.is_empty()) {
             self.mark = Some(Mark::new(position.clone()));
         }
+    }
+
+    /// The room's log is another, of which everything up to `at` was had. What a crash took with the former one its
+    /// senders say again, under their old ids. Unless the hub knew nobody any more: then others have their numbers.
+    pub(super) fn next_life(&mut self, at: Position) {
+        self.mark = Some(Mark::new(at));
+        if self.anew {
+            self.once = Once::default();
+        }
+        self.anew = false;
+    }
+
+    /// Everything that was asked for has come, up to `at`.
+    pub(super) fn live(&mut self, at: &Position) {
+        match &mut self.mark {
+            Some(mark) if mark.at().epoch == at.epoch => mark.skip(at.seq),
+            _ => self.next_life(at.clone()),
+        }
+        self.count_acked();
+        self.flow = Flow::Live;
+        self.anew = false;
     }
 
     /// What was acknowledged counts, now that its message doesn't come any more.

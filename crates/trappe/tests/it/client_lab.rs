@@ -17,10 +17,15 @@ const PORT_TRIES: u32 = 20;
 /// Runs a test's clients, and fails where they take too long.
 #[track_caller]
 pub(crate) fn run<T>(what: impl Future<Output = T>) -> T {
+    run_within(6 * PATIENCE, what)
+}
+
+/// The same with a time of its own.
+#[track_caller]
+pub(crate) fn run_within<T>(within: Duration, what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs a few descriptors");
-    runtime
-        .block_on(async { timeout(6 * PATIENCE, what).await.expect("it comes to its end in time") })
+    runtime.block_on(async { timeout(within, what).await.expect("it comes to its end in time") })
 }
 
 /// A hub at one port, over several lives.

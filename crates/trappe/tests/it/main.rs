@@ -36,6 +36,7 @@ mod client_library_wire;
 mod client_python;
 mod client_retry;
 mod client_terminal;
+mod client_together;
 mod client_udp;
 mod commands;
 mod connect;

@@ -25,18 +25,21 @@ pub(crate) fn node_modules() -> Option<PathBuf> {
     needed("the npm packages: cargo xtask test", found)
 }
 
-/// Runs `node` with `arguments` in the folder of the scenarios; fails with all that it printed.
+/// A folder of a scenario's own, below `target`.
+fn own(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("page").join(name)
+}
+
+/// Starts `node` with `arguments` in the folder of the scenarios, as what is called `name` among them.
 #[track_caller]
-fn node(name: &str, arguments: &[&str]) {
+pub(crate) fn start(name: &str, arguments: &[&str]) -> Option<Process> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = here.join("../../target");
-    let Some(node) = tool("node") else { return };
-    let Some(_chromium) = tool("chromium") else { return };
-    let Some(_netcat) = netcat() else { return };
-    let Some(packages) = node_modules() else { return };
+    let (node, _chromium) = (tool("node")?, tool("chromium")?);
+    let _netcat = netcat()?;
+    let packages = node_modules()?;
 
-    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page").join(name);
-    fs::create_dir_all(&own).expect("the tests may write below target");
+    fs::create_dir_all(own(name)).expect("the tests may write below target");
     let mut command = Command::new(node);
     command
         .args(arguments)
@@ -44,12 +47,24 @@ fn node(name: &str, arguments: &[&str]) {
         .env("TRAPPE", TRAPPE)
         .env("NODE_MODULES", packages)
         .env("SCREENSHOTS", target.join("screenshots"))
-        .env("TMPDIR", &own);
-    let mut process = Process::spawn(&mut command);
-    let ended = process.ended_within(SCENARIO_MAX);
+        .env("TMPDIR", own(name));
+    Some(Process::spawn(&mut command))
+}
+
+/// Waits until what was started as `name` has ended; fails with all that it printed.
+#[track_caller]
+pub(crate) fn end(name: &str, process: &mut Process, within: Duration) {
+    let ended = process.ended_within(within);
     // A helper of the browser may write a moment longer; what is left is in a folder of the tests' own.
-    drop(fs::remove_dir_all(&own));
+    drop(fs::remove_dir_all(own(name)));
     assert_eq!(ended.code, Some(0), "\n{}{}", ended.out, ended.err);
+}
+
+/// Runs `node` with `arguments` to its end.
+#[track_caller]
+fn node(name: &str, arguments: &[&str]) {
+    let Some(mut process) = start(name, arguments) else { return };
+    end(name, &mut process, SCENARIO_MAX);
 }
 
 /// Runs one scenario.

@@ -10,7 +10,7 @@ import { PATIENCE, Wrong } from "./wait.mjs";
 
 export { PATIENCE, Wrong };
 
-/** All of a scenario, in ms; the Rust test that runs it waits a little longer before it ends the process. */
+/** All of a usual scenario, in ms; the Rust test that runs it waits a little longer before it ends the process. */
 const DEADLINE = 80_000;
 
 /** Where `cargo xtask test` puts the packages. */
@@ -37,13 +37,14 @@ const ENDED_BY_PAGE = "net::ERR_ABORTED";
  * Runs one scenario to its end, and the process with it: 0 if all held, else 1 after one line that says what did not.
  * @param {string} name
  * @param {(stage: Stage) => Promise<void>} play
+ * @param {number} deadline in ms
  */
-export async function scenario(name, play) {
+export async function scenario(name, play, deadline = DEADLINE) {
   const stage = new Stage(name);
   const over = new Promise((_, reject) => {
     stage.complain = (what) => reject(new Wrong(what));
-    AbortSignal.timeout(DEADLINE).addEventListener("abort", () =>
-      reject(new Wrong(`not done after ${DEADLINE / 1000} s`)),
+    AbortSignal.timeout(deadline).addEventListener("abort", () =>
+      reject(new Wrong(`not done after ${deadline / 1000} s`)),
     );
     process.once("SIGTERM", () => reject(new Wrong("ended from outside")));
   });

@@ -112,6 +112,69 @@ fn what_is_said_again_or_comes_again_is_passed_on_once() {
     );
 }
 
+/// Bob says something; the connection breaks, and the next one's hello is `hello`.
+fn after_a_break(hello: &str, then: &str) -> String {
+    format!(
+        r#"open
+        < {{"ev":"msg",L,"seq":1,"from":"bob","sid":2,TS,"text":"un","id":1}}
+        = msg lobby E@1 un
+        lost
+        = again 1 500ms the connection ended
+        +0.5s
+        = connect
+        connected
+        > /format json
+        > {{"op":"hello","session":"s1","rooms":[{{"room":"lobby","after":"E@1"}}],"id":#2}}
+        < {hello}
+        {then}"#
+    )
+}
+
+const RESUMED: &str = r#"{"ev":"hello","session":"s1","sid":1,"name":"client-1","resumed":true,"rooms":[{"room":"lobby","pos":"E@1"}],"id":#2}
+        = connected client-1 resumed lobby=E@1"#;
+const NEW: &str = r#"{"ev":"hello","session":"s2","sid":1,"name":"client-1","rooms":[{"room":"lobby","pos":"E@1"}],"id":#2}
+        = connected client-1 lobby=E@1"#;
+const NEXT_LIFE: &str = r#"< {"ev":"gap",L,"cause":"epoch","oldest":"F@1","id":#2}
+        = gap lobby Epoch None None
+        < {"ev":"live",L,"pos":"F@0","id":#2}
+        = live lobby F@0"#;
+
+#[test]
+fn what_is_said_again_in_a_rooms_next_life_is_passed_on_once() {
+    // A crash took the room, and not the sessions: bob, who is who he was, says it again.
+    let said = r#"
+        < {"ev":"msg",L,"seq":1,"from":"bob","sid":2,TS,"text":"un","id":1}
+        < {"ev":"msg",L,"seq":2,"from":"bob","sid":2,TS,"text":"deux","id":2}
+        = msg lobby F@2 deux"#;
+    check(&after_a_break(RESUMED, &format!("{NEXT_LIFE}{said}")));
+}
+
+#[test]
+fn a_hub_that_forgot_everybody_gives_their_numbers_to_others() {
+    // Another is bob's number now.
+    let said = r#"
+        < {"ev":"msg",L,"seq":1,"from":"eve","sid":2,TS,"text":"autre","id":1}
+        = msg lobby F@1 autre"#;
+    check(&after_a_break(NEW, &format!("{NEXT_LIFE}{said}")));
+    // The connection breaks before that life is told, which the next one does; the new session goes on meanwhile.
+    let again = r#"lost
+        = again 2 1s the connection ended
+        +1s
+        = connect
+        connected
+        > /format json
+        > {"op":"hello","session":"s2","rooms":[{"room":"lobby","after":"E@1"}],"id":#3}
+        < {"ev":"hello","session":"s2","sid":1,"name":"client-1","resumed":true,"rooms":[{"room":"lobby","pos":"E@1"}],"id":#3}
+        = connected client-1 resumed lobby=E@1"#;
+    check(&after_a_break(NEW, &format!("{again}\n{NEXT_LIFE}{said}")));
+    // A session that ran out while the hub lived: everybody else's numbers are theirs still, also after a later crash.
+    let live = r#"< {"ev":"live",L,"pos":"E@1","id":#2}
+        = live lobby E@1"#;
+    let said = r#"
+        < {"ev":"msg",L,"seq":1,"from":"bob","sid":2,TS,"text":"un","id":1}"#;
+    check(&after_a_break(NEW, &format!("{live}\n{again}\n{NEXT_LIFE}{said}")));
+}
+
 #[test]
 fn each_refusal_ends_what_was_refused() {
     check(
