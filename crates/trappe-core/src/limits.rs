@@ -312,6 +312,8 @@ pub const SHUTDOWN: Duration = Duration::from_millis(4500);
 pub const HISTORY_WAITING_BYTES: usize = 64 << 20;
 /// What one transaction takes at most.
 pub const HISTORY_COMMIT_BYTES: usize = 4 << 20;
+/// How long messages that nobody waits for gather before they are written together.
+pub const HISTORY_GATHERED: Duration = Duration::from_millis(5);
 /// From so many places on (rooms, and senders that give their messages numbers) a transaction writes to the journal first.
 pub const HISTORY_PLACES: usize = 4;
 /// What is in the journal is filed in its places once it is so many messages …

@@ -54,6 +54,10 @@ impl Job {
 pub(super) struct Inbox {
     jobs: Vec<(Job, usize)>,
     bytes: usize,
+    /// There is something that isn't only said.
+    is_urgent: bool,
+    /// There is something since it was taken, and the writer wasn't told yet.
+    is_news: bool,
 }
 
 impl Inbox {
@@ -78,8 +82,20 @@ impl Inbox {
         };
         let bytes = if matches!(job, Job::Lost(..)) { JOB_BYTES } else { bytes };
         self.bytes += bytes;
+        self.is_news |= self.jobs.is_empty();
+        self.is_urgent |= !matches!(job, Job::Batch(..));
         self.jobs.push((job, bytes));
         Ok(())
+    }
+
+    /// Whether the writer is to be told that there is something.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
+    }
+
+    /// Whether there is no more in it than messages, and not many.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.jobs.is_empty() && !self.is_urgent && self.bytes < HISTORY_COMMIT_BYTES
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -92,6 +108,7 @@ impl Inbox {
 
     /// All that waits. Its bytes count until [`Inbox::done`].
     pub(super) fn take(&mut self) -> Vec<(Job, usize)> {
+        (self.is_urgent, self.is_news) = (false, false);
         std::mem::take(&mut self.jobs)
     }
 

@@ -17,7 +17,10 @@ mod writer;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::Waker,
 };
@@ -81,6 +84,10 @@ pub(crate) struct History {
     /// Somebody waits for what is on disk to be filed.
     hurried: AtomicBool,
     order: AtomicU64,
+    /// How many wait to be told that their message is on disk.
+    waiting: AtomicUsize,
+    /// The writer gathers, since nobody waits.
+    gathers: AtomicBool,
     counts: Counts,
 }
 
@@ -122,14 +129,17 @@ impl History {
             let bytes = usize::try_from(batch.weight()).unwrap_or(usize::MAX);
             let _always_taken = self.lay(Job::Batch(Arc::clone(room), Arc::clone(batch)), bytes);
             if !more_follows {
-                self.more.notify_one();
+                self.write();
             }
         }
     }
 
-    /// What was kept is written: a worker has sealed all that it had to.
+    /// What was kept is written: a worker has sealed all that it had to. While nobody waits for its acknowledgement the
+    /// writer, which gathers for a moment then, is told of the first only.
     pub(super) fn write(&self) {
-        self.more.notify_one();
+        if self.inbox.lock().take_news() || self.waiting.load(SeqCst) > 0 {
+            self.more.notify_one();
+        }
     }
 
     /// A member's session is to be known after a restart, before the first message that it gave a number.
@@ -229,17 +239,33 @@ impl History {
         let who = Waiter::Member(Arc::clone(conn), to);
         let order = self.order.fetch_add(1, Relaxed);
         conn.claim(ITEM_BYTES);
-        let (_, fate) = kept.wait(Waiting { position, order, who })?;
+        let fate = self.wait(kept, Waiting { position, order, who })?;
         conn.release(ITEM_BYTES);
         Some(fate)
+    }
+
+    /// Waits for a message, unless it is known what became of it.
+    fn wait(&self, kept: &Kept, waiting: Waiting) -> Option<Fate> {
+        // Before it can be told.
+        self.waiting.fetch_add(1, SeqCst);
+        if let Some((_, fate)) = kept.wait(waiting) {
+            self.waiting.fetch_sub(1, SeqCst);
+            return Some(fate);
+        }
+        if self.gathers.load(SeqCst) {
+            // Under the lock: else the writer could go to sleep between its look and this.
+            let _inbox = self.inbox.lock();
+            self.more.notify_one();
+        }
+        None
     }
 
     /// Waits for a message to be on disk. False: it won't be.
     pub(crate) async fn is_stored(&self, kept: &Kept, position: Position) -> bool {
         let (tell, told) = oneshot::channel();
         let order = self.order.fetch_add(1, Relaxed);
-        match kept.wait(Waiting { position, order, who: Waiter::Request(tell) }) {
-            Some((_, fate)) => fate == Fate::Stored,
+        match self.wait(kept, Waiting { position, order, who: Waiter::Request(tell) }) {
+            Some(fate) => fate == Fate::Stored,
             None => told.await.unwrap_or(false),
         }
     }

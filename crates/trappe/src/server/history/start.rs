@@ -95,6 +95,8 @@ pub(crate) fn open(
         failing: AtomicBool::new(false),
         hurried: AtomicBool::new(false),
         order: 0.into(),
+        waiting: 0.into(),
+        gathers: AtomicBool::new(false),
         counts: super::Counts::default(),
     });
     let last = opened.sessions.iter().map(|session| session.sid).max().unwrap_or(0);

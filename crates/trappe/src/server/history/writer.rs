@@ -6,16 +6,19 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     task::Waker,
     time::{Duration, Instant},
 };
 
 use trappe_core::{
     limits::{
-        HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_INDEXED, HISTORY_LOG_BYTES, HISTORY_PLACES,
-        HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES,
-        ITEM_BYTES,
+        HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_GATHERED, HISTORY_INDEXED,
+        HISTORY_LOG_BYTES, HISTORY_PLACES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS,
+        HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
     },
     room::item::Item,
     words::say,
@@ -25,7 +28,7 @@ use super::{
     History,
     backlog::{Backlog, Rooms, Unfiled},
     books::{Books, Settled, journal, places},
-    inbox::{Job, take_group},
+    inbox::{Inbox, Job, take_group},
     kept::{Fate, Waiter, Waiting},
     new_epoch,
 };
@@ -117,6 +120,21 @@ impl Writer {
                 [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
             };
             let _either_way = self.history.more.wait_until(&mut inbox, due);
+        }
+        // A transaction for each message that nobody waits for would cost more than passing it on to a hundred.
+        let may_gather = |inbox: &Inbox| {
+            let is_waited_for = self.history.waiting.load(SeqCst) > 0;
+            inbox.may_wait() && !is_waited_for && !self.history.hurried.load(Relaxed)
+        };
+        if may_gather(&inbox) {
+            let until = Instant::now() + HISTORY_GATHERED;
+            self.history.gathers.store(true, SeqCst);
+            while may_gather(&inbox) {
+                if self.history.more.wait_until(&mut inbox, until).timed_out() {
+                    break;
+                }
+            }
+            self.history.gathers.store(false, SeqCst);
         }
         inbox.take()
     }
@@ -327,6 +345,7 @@ impl Writer {
 
     /// Tells those who waited, each member in the order in which it spoke.
     fn tell(&self, mut told: Vec<(Arc<Room>, (Waiting, Fate))>) {
+        self.history.waiting.fetch_sub(told.len(), SeqCst);
         told.sort_unstable_by_key(|(_, (waiting, _))| waiting.order);
         // What one member is told at once is one item of its queue.
         let mut places: BTreeMap<*const Conn, usize> = BTreeMap::new();
