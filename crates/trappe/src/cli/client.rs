@@ -235,9 +235,8 @@ impl Client<'_> {
             nick: self.args.nick.clone(),
             room: self.args.room.clone(),
             format: self.args.format,
-            retry: self.args.retry.unwrap_or(Retry::Forever),
+            retry: self.args.retry,
             lang: self.lang,
-            always: self.args.retry.is_some(),
             person,
             tries: Tries::default(),
         }

@@ -69,10 +69,9 @@ pub(super) struct Comeback {
     pub(super) nick: Option<String>,
     pub(super) room: Option<String>,
     pub(super) format: Option<Format>,
-    pub(super) retry: Retry,
+    /// As it was asked for: then also what never answered as a hub is looked for. Else a hub is, without end.
+    pub(super) retry: Option<Retry>,
     pub(super) lang: Lang,
-    /// It was asked for: also what never answered as a hub is looked for.
-    pub(super) always: bool,
     /// A person is told in the conversation; else standard output is for data alone.
     pub(super) person: bool,
     pub(super) tries: Tries,
@@ -94,14 +93,15 @@ impl Comeback {
     /// Those of `sink`.
     pub(super) fn run(&mut self, sink: &mut impl Sink) -> io::Result<Option<(Wire, Vec<u8>)>> {
         // One that breaks again at once is the same loss, and isn't told again.
+        let retry = self.retry.unwrap_or(Retry::Forever);
         let is_new = self.tries.back.is_none_or(|back| back.elapsed() >= CLIENT_HEALTHY);
         if is_new {
             self.tries.failed = 0;
-            if self.retry != Retry::Times(0) {
+            if retry != Retry::Times(0) {
                 self.tell("client-away", sink)?;
             }
         }
-        while let Some(pause) = self.retry.next(self.tries.failed) {
+        while let Some(pause) = retry.next(self.tries.failed) {
             thread::sleep(pause);
             self.tries.failed = self.tries.failed.saturating_add(1);
             let Ok(Reached { stream, .. }) = self.place.connect() else { continue };

@@ -287,7 +287,7 @@ impl Talk {
     fn is_lost(&self, comeback: &Comeback) -> bool {
         let mut state = self.state.lock();
         let talks = |state: &mut State| !state.last && matches!(state.sender, Side::Runs);
-        let is_hub = comeback.always || state.hub != Hub::Unknown;
+        let is_hub = comeback.retry.is_some() || state.hub != Hub::Unknown;
         if is_hub && !comeback.person {
             // The end of what is piped may just be coming.
             let _either_way = self.changed.wait_while_for(&mut state, talks, LOST);

@@ -147,9 +147,12 @@ impl Books {
         (no, room): (u32, &Arc<Room>),
         batch: &Batch,
     ) -> Result<(), DbError> {
-        let (room, none) = (Arc::clone(room), (0, 0, 0));
-        let (messages, bytes, last) = none;
-        let filed = settled.filed.entry(no).or_insert(Filed { room, messages, bytes, last });
+        let filed = settled.filed.entry(no).or_insert_with(|| Filed {
+            room: Arc::clone(room),
+            messages: 0,
+            bytes: 0,
+            last: 0,
+        });
         for record in spoken(batch) {
             let message = message(batch, record);
             transaction.message(no, &message)?;

@@ -166,15 +166,13 @@ impl History {
 
     /// The same, and the writer isn't woken.
     fn lay(&self, job: Job, bytes: usize) -> Result<(), Job> {
-        {
-            let mut inbox = self.inbox.lock();
-            let put = inbox.put(job, bytes);
-            self.counts.waiting.store(inbox.bytes() as u64, Relaxed);
-            if inbox.bytes() > HISTORY_WAITING_BYTES / 2 {
-                self.pressed.store(true, Relaxed);
-            }
-            put
+        let mut inbox = self.inbox.lock();
+        let put = inbox.put(job, bytes);
+        self.counts.waiting.store(inbox.bytes() as u64, Relaxed);
+        if inbox.bytes() > HISTORY_WAITING_BYTES / 2 {
+            self.pressed.store(true, Relaxed);
         }
+        put
     }
 
     /// Whether whoever speaks is to wait for the disk; if so, `waker` is woken when it may look again.
@@ -211,7 +209,12 @@ impl History {
     /// What is on disk is to be filed soon: somebody wants to read it.
     fn hurry(&self) {
         self.hurried.store(true, Relaxed);
-        // Under the lock: else the writer could go to sleep between its look and this.
+        self.wake();
+    }
+
+    /// Something has changed that the writer looks at before it sleeps. Under the lock: else it could go to sleep between its
+    /// look and this.
+    fn wake(&self) {
         let _inbox = self.inbox.lock();
         self.more.notify_one();
     }
@@ -253,9 +256,7 @@ impl History {
             return Some(fate);
         }
         if self.gathers.load(SeqCst) {
-            // Under the lock: else the writer could go to sleep between its look and this.
-            let _inbox = self.inbox.lock();
-            self.more.notify_one();
+            self.wake();
         }
         None
     }

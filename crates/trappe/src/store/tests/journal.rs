@@ -10,13 +10,27 @@ use crate::store::{
     visit::Visit,
 };
 
-/// Two rooms with five messages each, and in the journal the next five of both in one piece, and five more in another.
-fn journaled(place: &Place) -> Kept {
+/// Two rooms with five messages each.
+fn two_rooms(place: &Place) -> Kept {
     let mut kept = place.open();
-    for no in [1, 2] {
-        kept.room(no, ["lobby", "other"][no as usize - 1], 101);
+    for (no, name) in [(1, "lobby"), (2, "other")] {
+        kept.room(no, name, 101);
         kept.say(no, 1..=5);
     }
+    kept
+}
+
+/// How many messages a salvage has kept, and how many it hasn't.
+fn salvaged(kept: &Kept) -> (u64, u64) {
+    match &kept.opened.notes[..] {
+        [Note::Salvaged { kept, lost, .. }, Note::NewEpoch(NewEpoch::Damaged)] => (*kept, *lost),
+        others => panic!("{others:?}"),
+    }
+}
+
+/// The same, and in the journal the next five of both in one piece, and five more in another.
+fn journaled(place: &Place) -> Kept {
+    let mut kept = two_rooms(place);
     write(&mut kept, 1, 6..=10);
     write(&mut kept, 2, 11..=15);
     kept
@@ -113,12 +127,8 @@ fn a_piece_that_is_not_what_was_stored_is_never_filed_and_the_others_are() {
     assert!(report.findings.contains(&Finding::Journal { piece: 1 }), "{report:?}");
     drop(visit);
     let kept = place.open();
-    let [Note::Salvaged { kept: found, lost, .. }, Note::NewEpoch(NewEpoch::Damaged)] =
-        &kept.opened.notes[..]
-    else {
-        panic!("{:?}", kept.opened.notes);
-    };
-    assert_eq!((*found, *lost), (20, 10));
+    let (found, lost) = salvaged(&kept);
+    assert_eq!((found, lost), (20, 10));
     for room in [1, 2] {
         assert_eq!(seqs(&kept, room), (1..=5).chain(11..=15).collect::<Vec<_>>());
     }
@@ -184,11 +194,7 @@ fn a_visitor_sees_nothing_again_that_was_filed_and_pruned() {
 #[test]
 fn what_was_filed_and_all_pruned_does_not_come_again_for_ever() {
     let place = Place::new();
-    let mut kept = place.open();
-    for no in [1, 2] {
-        kept.room(no, ["lobby", "other"][no as usize - 1], 101);
-        kept.say(no, 1..=5);
-    }
+    let mut kept = two_rooms(&place);
     write(&mut kept, 1, 6..=10);
     kept.say(1, 6..=10);
     let age = Duration::from_mins(1);
@@ -210,11 +216,7 @@ fn what_was_filed_and_all_pruned_does_not_come_again_for_ever() {
 #[test]
 fn a_page_of_a_piece_that_is_lost_costs_no_other_piece() {
     let place = Place::new();
-    let mut kept = place.open();
-    for no in [1, 2] {
-        kept.room(no, ["lobby", "other"][no as usize - 1], 101);
-        kept.say(no, 1..=5);
-    }
+    let mut kept = two_rooms(&place);
     let long = |kept: &mut Kept, no: u64, seq: u64| {
         let mut piece = Piece::default();
         let body = format!("piece {no} ").repeat(5000);
@@ -256,15 +258,11 @@ fn a_damaged_last_piece_is_told_to_be_lost() {
     assert_eq!(kept.opened.store.connection.execute(change, []).unwrap(), 1);
     drop(kept);
     let kept = place.open();
-    let [Note::Salvaged { kept: found, lost, .. }, Note::NewEpoch(NewEpoch::Damaged)] =
-        &kept.opened.notes[..]
-    else {
-        panic!("{:?}", kept.opened.notes);
-    };
+    let (found, lost) = salvaged(&kept);
     let holes = |cause: &str| {
         kept.number(&format!(
             "SELECT coalesce(sum(last - first + 1), 0) FROM hole WHERE cause = '{cause}'"
         ))
     };
-    assert_eq!((*found, *lost, holes("damaged")), (20, 10, 10), "unused: {}", holes("unused"));
+    assert_eq!((found, lost, holes("damaged")), (20, 10, 10), "unused: {}", holes("unused"));
 }
