@@ -70,7 +70,8 @@ export class Mark {
 		const found = /^(\w+)@(\d{1,16})$/.exec(pos);
 		if (!found) throw new Error(`${pos} is no position; expected: EPOCH@SEQ`);
 		this.epoch = found[1];
-		this.seq = Number(found[2]);
+		/** `passed`: the last message that was passed on; one before it comes too late. */
+		this.seq = this.passed = Number(found[2]);
 		this.ahead = new Set();
 	}
 
@@ -347,7 +348,8 @@ export class Machine {
 			// What was here already is passed on where somebody asked for it; catching up, nobody did.
 			const asked = it.old && !(it.seq > mark?.catching);
 			// One's own, come back before what was passed on already, is no news either, and out of its order.
-			const late = it.own && mark?.ahead.size;
+			const late = it.seq < mark?.passed;
+			if (!late && mark) mark.passed = it.seq;
 			if (mark?.had(it.seq) ? !late && !mark.again(it.sid, id) : asked) this.#emit(it);
 			return;
 		}

@@ -185,6 +185,14 @@ test("after a break what was here is not passed on again, though the hub says it
   assert.deepEqual(stage.seqs, [3]);
 });
 
+test("what it said in a session that was forgotten does not come after what came after it", () => {
+  const stage = greeted().hear(msg(2));
+  stage.again({ session: "t", rooms: [{ room: "lobby", pos: `${EPOCH}@0` }] });
+  const old = true;
+  stage.hear(msg(1, { old }), msg(2, { old }), msg(3, { old }), live(3));
+  assert.deepEqual(stage.seqs, [2, 3]);
+});
+
 test("ids are remembered up to their bounds, the oldest forgotten first", () => {
   const mark = new Mark(`${EPOCH}@0`);
   for (let id = 0; id <= IDS_MAX; id += 1) assert.equal(mark.again(1, id), false);

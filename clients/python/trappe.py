@@ -261,35 +261,36 @@ class Room:
     def move(self, position: str) -> None:
         """Another place, perhaps in another life of the room."""
         self.epoch, self.seq = parse_position(position)
-        self.ahead: Dict[int, bool] = {}  # had, though not all before it; whether as a message
-        self.repeats: Set[int] = set()  # those of them that were messages when the connection broke: they come again
+        self.ahead: Set[int] = set()  # had, though not all before it
+        self.passed = self.seq  # the last message that came; any up to it comes again, or out of its order
 
     def __str__(self) -> str:
         return f"{self.epoch}@{self.seq}"
 
-    def had(self, seq: int, as_message: bool) -> None:
+    def had(self, seq: int) -> None:
         """Not in order: a send has its number, but no ack yet, while later messages come."""
         if seq > self.seq:
-            self.ahead[seq] = as_message or self.ahead.get(seq, False)
+            self.ahead.add(seq)
         if len(self.ahead) > AHEAD_MAX:
             self.seq = min(self.ahead) - 1
-        while self.ahead.pop(self.seq + 1, None) is not None:
+        while self.seq + 1 in self.ahead:
             self.seq += 1
+            self.ahead.remove(self.seq)
 
     def skip(self, seq: int) -> None:
         """Those up to `seq` won't come."""
         self.seq = max(self.seq, seq)
-        self.ahead = {n: message for n, message in self.ahead.items() if n > self.seq}
-        self.had(0, False)
-
-    def broke(self) -> None:
-        """The connection did: what is ahead will come again."""
-        self.repeats = {seq for seq, message in self.ahead.items() if message}
+        self.ahead = {n for n in self.ahead if n > self.seq}
+        self.had(0)
 
     def is_repeat(self, seq: int, sid: Optional[int], id: Optional[int]) -> bool:
-        """Whether it was passed on before: by its number (replayed), or its id (said again after a crash)."""
-        again = seq in self.repeats
-        self.repeats.discard(seq)
+        """Whether it was passed on before: by its number (replayed), or its id (said again after a crash).
+
+        One that fills a hole before what was passed on is none of others: this member said it in a session that the
+        hub forgot before it acknowledged it.
+        """
+        again = seq <= self.passed
+        self.passed = max(self.passed, seq)
         if sid is not None and id is not None:
             ids = self.said.setdefault(sid, {})
             self.said.move_to_end(sid)
@@ -521,9 +522,6 @@ class Machine:
         self.flight.clear()
         self.queue.extendleft(reversed(back))
         self.out.clear()
-        for room in self.rooms.values():
-            if room:
-                room.broke()
         if self.retry is not None and self.attempt >= self.retry:
             return self.end(Ended(f"{reason}; not reconnected after {self.attempt} attempts in a row"))
         delay = self.rng() * min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(self.attempt, 10))
@@ -711,7 +709,7 @@ class Machine:
         if item:
             self._settle(item, Ack(name, room.epoch if room else "", seq))
         if room:
-            room.had(seq, False)
+            room.had(seq)
 
     def _message(self, ev: Dict[str, Any], epoch: str) -> Message:
         name, sid, ts = author_of(ev)
@@ -738,7 +736,7 @@ class Machine:
         if message.old and self.replays and self._found(ev, self.replays[0]):
             return
         if room:
-            room.had(message.seq, True)
+            room.had(message.seq)
             # The program knows what it said itself, unless it asked to hear it.
             is_wanted = not message.own or self.echo or message.old and room.asked
             if room.is_repeat(message.seq, message.sid, message.id) or not is_wanted:

@@ -206,6 +206,9 @@ impl Machine {
         {
             return;
         }
+        if !mark.is_next(message.position.seq) {
+            return;
+        }
         mark.at().epoch.clone_into(&mut message.position.epoch);
         self.event(Event::Message(message));
     }

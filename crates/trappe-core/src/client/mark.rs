@@ -60,11 +60,13 @@ pub(super) struct Mark {
     at: Position,
     /// What was had beyond; never `at.seq + 1`.
     ahead: BTreeSet<u64>,
+    /// The last message that was passed on, or the place where it began.
+    passed: u64,
 }
 
 impl Mark {
     pub(super) fn new(at: Position) -> Self {
-        Self { at, ahead: BTreeSet::new() }
+        Self { passed: at.seq, at, ahead: BTreeSet::new() }
     }
 
     pub(super) fn at(&self) -> &Position {
@@ -83,6 +85,14 @@ impl Mark {
         }
         self.close_up();
         true
+    }
+
+    /// Whether this message can be passed on in its order. From now on none before it can: one that fills a hole there
+    /// is what this member said itself in a session that the hub forgot before it acknowledged it.
+    pub(super) fn is_next(&mut self, seq: u64) -> bool {
+        let is_next = seq > self.passed;
+        self.passed = self.passed.max(seq);
+        is_next
     }
 
     /// Nothing up to `seq` comes any more.
@@ -139,6 +149,13 @@ mod tests {
     fn what_was_had_before_is_told_from_what_is_new() {
         let mut mark = mark("aaaaaaaaaa@5");
         assert!(!mark.had(5) && mark.had(7) && !mark.had(7) && mark.had(6) && !mark.had(7));
+    }
+
+    #[test]
+    fn what_fills_a_hole_before_what_was_passed_on_isnt_next() {
+        let mut mark = mark("aaaaaaaaaa@5");
+        assert!(mark.had(6), "acknowledged, which passes nothing on");
+        assert!(mark.is_next(8) && !mark.is_next(7) && !mark.is_next(8) && mark.is_next(9));
     }
 
     #[test]
