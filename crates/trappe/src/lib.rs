@@ -14,6 +14,11 @@ mod http;
 
 mod net;
 
+mod random;
+
+#[cfg(sim)]
+pub mod sim;
+
 #[expect(
     unreachable_pub,
     reason = "its errors were public once; nothing outside sees them any more"

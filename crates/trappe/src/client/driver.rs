@@ -9,6 +9,7 @@ use super::{
     shared::{Link, Shared, State},
     stream::{Place, Stream},
 };
+use crate::random;
 
 /// What one read takes at most.
 const READ_BYTES: usize = 16 << 10;
@@ -45,7 +46,7 @@ pub(super) async fn drive(shared: Arc<Shared>, place: Place) {
             }
             Err(why) => why,
         };
-        shared.with(|state, now| state.machine.handle_lost(now, why, random()));
+        shared.with(|state, now| state.machine.handle_lost(now, why, random::number()));
     }
 }
 
@@ -129,12 +130,4 @@ async fn talk(shared: &Shared, stream: &Stream) -> Lost {
             }
         }
     }
-}
-
-/// A lot for the pause. Where the system has none to give, the clock's last digits spread clients well enough.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| {
-        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        u64::from(nanos.map_or(0, |since| since.subsec_nanos())).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
 }

@@ -9,6 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use trappe_core::limits::COOKIE_EPOCH;
 
+use crate::random;
+
 /// How many characters a cookie has: 64 bits, five in each.
 pub(crate) const COOKIE_CHARS: usize = 13;
 /// How many characters a one-time key has: 128 bits.
@@ -25,8 +27,7 @@ impl Cookies {
     /// Cookies that nobody else can make.
     pub(crate) fn new() -> Cookies {
         let mut secret = [0; 32];
-        // Without the system's randomness anybody could make them.
-        getrandom::fill(&mut secret).expect("the system gives random numbers");
+        random::fill(&mut secret);
         Cookies(secret)
     }
 
@@ -66,7 +67,7 @@ pub(crate) fn epoch(now: Duration) -> u64 {
 /// A one-time key.
 pub(crate) fn one_time_key() -> String {
     let mut random = [0; 16];
-    getrandom::fill(&mut random).expect("the system gives random numbers");
+    random::fill(&mut random);
     encode(&random)
 }
 

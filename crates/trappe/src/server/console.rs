@@ -8,10 +8,10 @@ use std::{
     io::{self, Write},
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
 };
 
 use parking_lot::{Condvar, Mutex};
+use tokio::time::Instant;
 use trappe_core::{
     command::Lang,
     encode::{escape::to_terminal, text},
@@ -119,7 +119,7 @@ impl Console {
         queue.closed = true;
         self.more.notify_one();
         while queue.held_lines > 0 || !queue.lines.is_empty() {
-            if self.empty.wait_until(&mut queue, deadline).timed_out() {
+            if self.empty.wait_until(&mut queue, deadline.into_std()).timed_out() {
                 return;
             }
         }

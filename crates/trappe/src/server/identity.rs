@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use trappe_core::{message::Position, name::Name, sent::Sent};
 
 use super::sync::Mutex;
+use crate::random;
 
 /// What makes a JSON member the same one after its connection was lost (PROTOCOL §5).
 #[derive(Debug)]
@@ -32,8 +33,7 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn new() -> Arc<Identity> {
         let mut random = [0; 16];
-        // Without the system's randomness anybody could guess whose session it is.
-        getrandom::fill(&mut random).expect("the system gives random numbers");
+        random::fill(&mut random);
         let token: Box<str> = format!("{:032x}", u128::from_be_bytes(random)).into();
         let digest = digest(&token);
         Arc::new(Identity {

@@ -9,10 +9,11 @@ use std::{
     io::{self, IoSlice},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Wake, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use slab::Slab;
+use tokio::time::Instant;
 use trappe_core::{
     encode::Look,
     limits::{TURN_MEMBER_BYTES, TURN_MEMBER_WRITES, TURN_TIME, TURN_WRITES, WRITE_SLICES},

@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use ipnet::IpNet;
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc},
+    time::Instant,
 };
 use trappe_core::{
     command::{Format, Lang},
@@ -315,7 +316,7 @@ pub(crate) fn run(
 /// Delivers what was accepted, says goodbye, ends everything.
 async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Option<JoinHandle<()>>) {
     let lang = shared.defaults.look.lang;
-    let deadline = tokio::time::Instant::now() + SHUTDOWN;
+    let deadline = Instant::now() + SHUTDOWN;
     if let Some(console) = &shared.posts.console {
         console.say(say(lang, "server-stopping", &[]));
     }

@@ -10,11 +10,16 @@ use std::{
     sync::Arc,
     task::Poll,
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{net::TcpStream, runtime, task::JoinSet, time};
+use tokio::{
+    net::TcpStream,
+    runtime,
+    task::JoinSet,
+    time::{self, Instant},
+};
 use trappe_core::{
     encode::Look,
     limits::{EXPIRY, HTTP_HEAD, SILENCE, SILENCE_AHEAD},
@@ -71,7 +76,7 @@ struct Alarm(Option<Pin<Box<time::Sleep>>>);
 
 impl Alarm {
     fn set(&mut self, after: Option<Duration>) {
-        let due = after.map(|after| time::Instant::now() + after);
+        let due = after.map(|after| Instant::now() + after);
         match (due, &mut self.0) {
             (Some(due), None) => self.0 = Some(Box::pin(time::sleep_until(due))),
             (Some(due), Some(set)) if due + ALARM_GRAIN < set.deadline() => {

@@ -3,12 +3,9 @@
 //! It is filed room by room, so that the messages of a room share pages. While that goes on more gathers, which is filed
 //! next; a piece of the journal goes once all of it is filed.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use trappe_core::{
     limits::{HISTORY_FILED_AFTER, HISTORY_FILED_BYTES, HISTORY_FILED_ROWS},
     room::batch::Batch,

@@ -50,7 +50,7 @@ use self::{
     kept::{Waiter, Waiting},
 };
 use super::{conn::Conn, identity::Identity, mail::Mail, room::Room};
-use crate::http::HistoryCounts;
+use crate::{http::HistoryCounts, random};
 
 /// What is counted of the history, for whoever watches over the hub.
 #[derive(Debug, Default)]
@@ -331,6 +331,5 @@ impl History {
 
 /// A new life.
 pub(crate) fn new_epoch() -> Epoch {
-    // Without the system's randomness two lives of a room could not be told apart.
-    Epoch::from_random(getrandom::u64().expect("the system gives random numbers"))
+    Epoch::from_random(random::number())
 }

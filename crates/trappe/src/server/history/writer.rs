@@ -11,9 +11,10 @@ use std::{
         atomic::Ordering::{Relaxed, SeqCst},
     },
     task::Waker,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use trappe_core::{
     limits::{
         HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_GATHERED, HISTORY_INDEXED,
@@ -119,7 +120,7 @@ impl Writer {
                 let file_at = (!self.backlog.is_empty()).then_some(self.quiet_at);
                 [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
             };
-            let _either_way = self.history.more.wait_until(&mut inbox, due);
+            let _either_way = self.history.more.wait_until(&mut inbox, due.into_std());
         }
         // A transaction for each message that nobody waits for would cost more than passing it on to a hundred.
         let may_gather = |inbox: &Inbox| {
@@ -127,7 +128,7 @@ impl Writer {
             inbox.may_wait() && !is_waited_for && !self.history.hurried.load(Relaxed)
         };
         if may_gather(&inbox) {
-            let until = Instant::now() + HISTORY_GATHERED;
+            let until = (Instant::now() + HISTORY_GATHERED).into_std();
             self.history.gathers.store(true, SeqCst);
             while may_gather(&inbox) {
                 if self.history.more.wait_until(&mut inbox, until).timed_out() {
@@ -135,6 +136,10 @@ impl Writer {
                 }
             }
             self.history.gathers.store(false, SeqCst);
+        }
+        if self.backlog.is_empty() {
+            // Nothing is unfiled, whoever waited for it.
+            self.history.hurried.store(false, Relaxed);
         }
         inbox.take()
     }
