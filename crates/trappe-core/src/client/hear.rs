@@ -379,13 +379,16 @@ impl Machine {
 
     /// `position` is where the room is; what was asked for `after` another comes yet.
     fn entered(&mut self, room: &str, position: Position, after: Option<Position>) -> Answer {
-        let follows = self.rooms.get(&key(room)).is_some_and(|room| room.follows);
+        let before = self.rooms.remove(&key(room));
+        let follows = before.as_ref().is_some_and(|room| room.follows);
         let flow = if after.is_some() { Flow::Past } else { Flow::Live };
+        // What was passed on before is wanted again where a position was asked for.
+        let once = before.filter(|_| after.is_none()).map(|room| room.once).unwrap_or_default();
         let mut after = after.unwrap_or_else(|| position.clone());
         if after.epoch.is_empty() {
             position.epoch.clone_into(&mut after.epoch);
         }
-        let entered = Room { flow, follows, ..Room::new(room, Some(after)) };
+        let entered = Room { flow, follows, once, ..Room::new(room, Some(after)) };
         self.rooms.insert(key(room), entered);
         Answer::Entered(room.to_owned(), position)
     }

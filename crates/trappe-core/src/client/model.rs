@@ -36,7 +36,10 @@ pub(super) struct Model {
     /// What crashes left unused.
     unused: Vec<(u64, u64)>,
     sessions: BTreeMap<String, u64>,
-    made: u64,
+    /// Sessions that were made: their tokens are never made again.
+    tokens: u64,
+    /// Members there were: a hub that keeps nothing counts from the first again.
+    members: u64,
     /// By client; none: there is no connection.
     pub(super) links: Vec<Option<Link>>,
 }
@@ -49,7 +52,8 @@ impl Model {
             next_seq: 1,
             unused: Vec::new(),
             sessions: BTreeMap::new(),
-            made: 0,
+            tokens: 0,
+            members: 0,
             links: (0..clients).map(|_| None).collect(),
         }
     }
@@ -99,9 +103,10 @@ impl Model {
         let resumed = known.is_some();
         let session = known.map_or_else(
             || {
-                self.made += 1;
-                self.sessions.insert(format!("s{}", self.made), self.made);
-                format!("s{}", self.made)
+                (self.tokens, self.members) = (self.tokens + 1, self.members + 1);
+                let token = format!("s{}", self.tokens);
+                self.sessions.insert(token.clone(), self.members);
+                token
             },
             str::to_owned,
         );
@@ -201,9 +206,8 @@ impl Model {
             *link = None;
         }
         if all {
-            let made = self.made;
-            let epoch = self.epoch + 1;
-            *self = Self { epoch, made, ..Self::new(self.links.len()) };
+            let (tokens, epoch) = (self.tokens, self.epoch + 1);
+            *self = Self { epoch, tokens, ..Self::new(self.links.len()) };
             return;
         }
         self.log.retain(|said| said.stored);

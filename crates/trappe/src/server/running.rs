@@ -36,10 +36,24 @@ pub struct Error(Why);
 enum Why {
     #[error("{0:?} is no address to listen on: {1}")]
     Address(String, String),
-    #[error("{0}")]
+    #[error("{0}{hint}", hint = way_out(.0))]
     Start(StartError),
     #[error("no thread for it: {0}")]
     Thread(std::io::Error),
+}
+
+/// What to do about it, where the system's words don't say.
+fn way_out(error: &StartError) -> String {
+    match error {
+        StartError::PortUsed { holder, .. } => {
+            let who = holder.as_deref().unwrap_or("another program");
+            format!(" by {who}; stop it, or listen elsewhere: port 0 takes a free one")
+        }
+        StartError::PortDenied { .. } => {
+            "; those below 1024 are the administrator's, so choose a higher one".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// What a hub is to be like. What isn't said is as `trappe server` has it.

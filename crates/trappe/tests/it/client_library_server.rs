@@ -39,7 +39,8 @@ fn what_a_hub_in_a_program_cannot_do_is_an_error_that_says_why() {
     let address = hub.addresses()[0].to_string();
     let again = Options::new().listen(&address).expect("an address").start();
     let told = again.expect_err("it is in use").to_string();
-    assert!(told.contains("is in use"), "{told}");
+    assert!(told.contains("is in use by "), "{told}");
+    assert!(told.ends_with("stop it, or listen elsewhere: port 0 takes a free one"), "{told}");
     let wrong = Options::new().listen("ici").expect_err("no address").to_string();
     assert!(wrong.contains("\"ici\" is no address to listen on"), "{wrong}");
     let folder = Folder::new();

@@ -258,6 +258,30 @@ fn rooms_are_entered_left_and_asked_about_over_a_broken_connection() {
 }
 
 #[test]
+fn a_room_that_is_entered_again_passes_on_nothing_twice_unless_a_position_is_asked_for() {
+    check(
+        r#"open
+        < {"ev":"msg",L,"seq":1,"from":"bob","sid":2,TS,"text":"un","id":1}
+        = msg lobby E@1 un
+        join lobby
+        > {"op":"join","room":"lobby","id":#2}
+        < {"ev":"join",L,"from":"client-1","sid":1,"pos":"E@1","members":2,"id":#2,"own":true}
+        = entered lobby E@1
+        < {"ev":"msg",L,"seq":2,"from":"bob","sid":2,TS,"text":"un","id":1}
+        < {"ev":"msg",L,"seq":3,"from":"bob","sid":2,TS,"text":"deux","id":2}
+        = msg lobby E@3 deux
+        join lobby E@2
+        > {"op":"join","room":"lobby","after":"E@2","id":#3}
+        < {"ev":"join",L,"from":"client-1","sid":1,"pos":"E@3","members":2,"id":#3,"own":true}
+        = entered lobby E@3
+        < {"ev":"msg",L,"seq":3,"from":"bob","sid":2,TS,"text":"deux","id":2,"old":true}
+        = msg lobby E@3 deux old
+        < {"ev":"live",L,"pos":"E@3","id":#3}
+        = live lobby E@3"#,
+    );
+}
+
+#[test]
 fn state_that_is_followed_is_followed_again_after_a_reconnect() {
     check(
         r#"open
