@@ -13,7 +13,10 @@ from trappe import AHEAD_MAX, IDS_OF_SID_MAX, SIDS_MAX, Room
 class Beginning(unittest.TestCase):
     def test_the_first_op_is_a_hello_and_a_ping_shows_whether_it_was_refused(self) -> None:
         script = Script(rooms={"lobby": None, "chess": "e@7"})
-        lines = script.dials()
+        script.machine.dial(script.now)
+        script.machine.connected()
+        self.assertTrue(script.machine.out.startswith(b"\n/format json\n{"), "a pause ends no line after an empty one")
+        lines = script.wrote()
         self.assertEqual(lines[0], "/format json")
         self.assertEqual([it["op"] for it in lines[1:]], ["hello", "ping"])
         self.assertEqual(lines[1]["rooms"], [{"room": "lobby"}, {"room": "chess", "after": "e@7"}])

@@ -480,7 +480,9 @@ class Machine:
         if self.session:
             hello["session"] = self.session
         self.hello_id, self.next_id = self.next_id, self.next_id + 2
-        self.out += b"/format json\n" + _Op(self.hello_id, hello).line
+        # The empty line says that lines are what comes: else a road that cuts the first bytes in two, with a pause
+        # between, would make speech of them.
+        self.out += b"\n/format json\n" + _Op(self.hello_id, hello).line
         self.out += _Op(self.hello_id + 1, {"op": "ping"}).line
 
     def wrote(self, count: int) -> None:
