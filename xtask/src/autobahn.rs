@@ -80,20 +80,14 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<bool> {
 
 /// Builds trappe, gets the suite, runs the cases.
 pub(crate) fn check(workspace: &Workspace, options: Options) -> Result<Verdict> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.root.join("target"), |folder| workspace.root.join(folder));
+    let target = workspace.target();
     let folder = target.join("autobahn");
     std::fs::create_dir_all(&folder).context("making target/autobahn")?;
     let python = match suite(&folder)? {
         Ok(python) => python,
         Err(why) => return Ok(Verdict::Absent(why)),
     };
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "-q", "-p", "trappe", "--bin", "trappe"]).current_dir(&workspace.root);
-    // xtask itself runs under cargo, whose variables would make every crate look changed.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
-        build.env_remove(name);
-    }
+    let mut build = workspace.cargo(&["build", "-q", "-p", "trappe", "--bin", "trappe"]);
     let outcome = run::run(&mut build, BUILD_MAX)?;
     ensure!(outcome.ok, "building trappe:\n{}", outcome.output);
     cases(&folder, &python, &target.join("debug/trappe"), options.quick)

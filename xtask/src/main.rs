@@ -1,16 +1,18 @@
-//! The one tool of the people who work on trappe: `test`, `ci`, `tidy`, `bench`. No shell scripts beside it.
+//! The one tool of the people who work on trappe: `test`, `ci`, `tidy`, `api`, `sim`, `bench`. No shell scripts beside it.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "talking to a developer's terminal is this tool's job"
 )]
 
+mod api;
 mod autobahn;
 mod bench;
 mod cargo_test;
 mod npm;
 mod packages;
 mod run;
+mod sim;
 mod tally;
 mod test;
 mod tidy;
@@ -31,6 +33,13 @@ Commands
                         and npm's into target/tools
   ci                    the same with CI=true: a missing tool is a failure, not a skip
   tidy                  file lengths, module docs, sleeps in tests, unused limits, … (CONTRIBUTING.md)
+  api [--accept]        the public API beside docs/api.txt, which tells what users may rely on; --accept takes what is
+                        new, and what breaks them if the version in Cargo.toml was raised for it
+  sim [OPTIONS]         lives of the hub in a simulated world, each from one number: --seeds N (--first S) lives N of
+                        them, --seed S that one again, telling all; what else there is: sim --help
+  sim --planted [--only A,B] [--lives N] [--check]
+                        plants each of a list of defects, and looks for a life that breaks a promise by it;
+                        --check only compiles them
   autobahn [--quick]    the WebSocket cases of the Autobahn suite (python3 with venv, pip); --quick without
                         the large messages, as in test
   bench [--only A,B] [--reps N] [--secs S]
@@ -62,6 +71,7 @@ fn main() -> ExitCode {
             eprintln!("xtask: {why}\n\n{HELP}");
             ExitCode::from(2)
         }
+        Err(Failure::Told(code)) => ExitCode::from(code),
         Err(Failure::Other(error)) => {
             eprintln!("xtask: {error:#}");
             ExitCode::from(1)
@@ -72,6 +82,8 @@ fn main() -> ExitCode {
 /// Why a command came to no verdict.
 enum Failure {
     Usage(String),
+    /// What was started has said why, and ended with this.
+    Told(u8),
     Other(anyhow::Error),
 }
 
@@ -97,6 +109,22 @@ fn dispatch(command: &str, options: &[String]) -> Result<bool, Failure> {
             Ok(test::run(&Workspace::find()?, &test::Options { install: true, ci: true }))
         }
         "tidy" if options.is_empty() => Ok(tidy::run(&Workspace::find()?)?),
+        "api" => {
+            let accept = match options {
+                [] => false,
+                [only] if only == "--accept" => true,
+                _ => return Err(unexpected(command, options)),
+            };
+            Ok(api::run(&Workspace::find()?, accept)?)
+        }
+        "sim" => {
+            let options = sim::Options::parse(options).map_err(Failure::Usage)?;
+            match sim::run(&Workspace::find()?, &options)? {
+                0 => Ok(true),
+                1 => Ok(false),
+                code => Err(Failure::Told(code)),
+            }
+        }
         "autobahn" => {
             let options = autobahn::Options::parse(options).map_err(Failure::Usage)?;
             Ok(autobahn::run(&Workspace::find()?, options)?)

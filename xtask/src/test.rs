@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{autobahn, cargo_test, npm, packages, run, tidy};
+use crate::{api, autobahn, cargo_test, npm, packages, run, sim, tidy};
 
 /// What was typed after `test`.
 pub(crate) struct Options {
@@ -19,7 +19,7 @@ pub(crate) struct Options {
 }
 
 /// No step takes longer than this, also where a test hangs.
-const STEP_MAX: Duration = Duration::from_mins(20);
+pub(crate) const STEP_MAX: Duration = Duration::from_mins(20);
 
 /// A step as it ended.
 struct Done {
@@ -48,13 +48,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
     };
 
     let cargo = |arguments: &[&str]| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(arguments).current_dir(&workspace.root).env("CARGO_TERM_COLOR", "never");
-        // xtask itself runs under cargo, whose variables would make every crate look changed.
-        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
-            command.env_remove(name);
-        }
-        command.env("PATH", packages::path(workspace));
+        let mut command = workspace.cargo(arguments);
+        command.env("CARGO_TERM_COLOR", "never").env("PATH", packages::path(workspace));
         if options.ci {
             command.env("CI", "true");
         }
@@ -80,8 +75,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
     step("clippy", &|| {
         plain(&mut cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
-    step("docs", &|| {
-        plain(cargo(&["doc", "-q", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    step("docs", &|| plain(cargo(api::DOC).env("RUSTDOCFLAGS", api::DOC_FLAGS)));
+    step("api", &|| {
+        let words = api::check(workspace)?;
+        Ok(Done { tally: Tally::one(words.is_empty()), words })
     });
     step("tests", &|| {
         tests(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--", "--show-output"]))
@@ -99,6 +96,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> bool {
             "--show-output",
         ];
         tests(cargo(&arguments).env("RUSTFLAGS", "--cfg shuttle"))
+    });
+    step("sim", &|| {
+        let mut of_parts = cargo(sim::TESTS);
+        let mut done = tests(sim::simulated(&mut of_parts, &sim::target(workspace)))?;
+        let lives = sim::first_lives(workspace)?;
+        done.tally.add(Tally::one(lives.ok));
+        done.words.push_str(if lives.ok { sim::summary(&lives.output) } else { &lives.output });
+        Ok(done)
     });
     step("autobahn", &|| {
         let quick = autobahn::Options { quick: true };

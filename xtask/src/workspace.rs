@@ -29,6 +29,22 @@ impl Workspace {
         Ok(Self { root })
     }
 
+    /// Cargo, at the root. xtask itself runs under cargo, whose variables would make every crate look changed.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(arguments).current_dir(&self.root);
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The folder that cargo builds in.
+    pub(crate) fn target(&self) -> PathBuf {
+        let named = std::env::var_os("CARGO_TARGET_DIR");
+        self.root.join(named.unwrap_or_else(|| "target".into()))
+    }
+
     /// Every text file that git has or would take: what `.gitignore` names is left out, and so is what isn't UTF-8.
     pub(crate) fn text_files(&self) -> Result<Vec<TextFile>> {
         let listed = Command::new("git")

@@ -212,9 +212,11 @@ impl Machine {
         let rooms = self.rooms.values().filter(|room| !room.leaving);
         let places = rooms.map(|room| (room.name.as_str(), room.mark.as_ref().map(Mark::at)));
         let op = Op::new("hello").maybe("session", self.session.as_deref());
-        // Lines are text until JSON is asked for. Only as the first op does a hello take a session over.
-        self.control =
-            VecDeque::from(["/format json".to_owned(), op.rooms(places).number("id", hello).end()]);
+        // Lines are text until JSON is asked for; the empty one before that says that lines are what comes: else a road that
+        // cuts the first bytes in two, with a pause between, would make speech of them (PROTOCOL §2). Only as the first op
+        // does a hello take a session over.
+        let hello = op.rooms(places).number("id", hello).end();
+        self.control = VecDeque::from(["\n/format json".to_owned(), hello]);
     }
 
     /// The connection is lost, or couldn't be made, or was dropped as asked for. `random`: any number, each as likely.

@@ -4,11 +4,21 @@
 //! hub inside of a program. Everything else is the command `trappe`, which [`cli`] is the door of. The logic without
 //! sockets is the crate `trappe-core`.
 
+#![cfg_attr(
+    sim,
+    allow(
+        dead_code,
+        reason = "a simulated world uses the hub without its threads and its command line"
+    )
+)]
+
 pub mod client;
 
 pub mod server;
 
 pub mod cli;
+
+mod clock;
 
 mod http;
 

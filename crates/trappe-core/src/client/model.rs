@@ -85,6 +85,9 @@ impl Model {
     }
 
     fn line(&mut self, client: usize, line: &str) {
+        if line == "\n" {
+            return;
+        }
         if line.starts_with('/') {
             return self.tell(client, &json!({"ev": "ack", "op": "format"}));
         }

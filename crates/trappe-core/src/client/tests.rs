@@ -107,7 +107,9 @@ impl Play {
     fn transmit(&mut self) {
         while let Some(bytes) = self.machine.poll_transmit() {
             let text = String::from_utf8(bytes).expect("lines are text");
-            self.written.extend(text.lines().map(str::to_owned));
+            // Empty lines are none.
+            let lines = text.lines().filter(|line| !line.is_empty());
+            self.written.extend(lines.map(str::to_owned));
         }
     }
 

@@ -3,11 +3,14 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     task::{Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use trappe_core::{
     client::{Answered, Config, DrainError, Ended, Event, Machine, Output, Position, SendError},
     limits::{CLIENT_EVENTS, CLIENT_EVENTS_BYTES, CLIENT_EVENTS_BYTES_MAX},
@@ -93,8 +96,8 @@ impl Shared {
     }
 
     /// A time of the machine, as the runtime tells it.
-    pub(super) fn instant(&self, at: Duration) -> tokio::time::Instant {
-        (self.began + at).into()
+    pub(super) fn instant(&self, at: Duration) -> Instant {
+        self.began + at
     }
 
     /// Tells the machine something, and passes on what it makes of it. The lock is never held over an await.

@@ -19,6 +19,9 @@ use crate::net::address::{shown, unix_path};
 pub(super) enum Place {
     Hub(Address),
     Socket(PathBuf),
+    /// In a simulated world: how the client is called there.
+    #[cfg(sim)]
+    Sim(String),
 }
 
 impl Place {
@@ -32,6 +35,10 @@ impl Place {
                 ));
             }
             return Ok(Self::Socket(path.to_owned()));
+        }
+        #[cfg(sim)]
+        if let Some(name) = typed.strip_prefix("sim:") {
+            return Ok(Self::Sim(name.to_owned()));
         }
         let Target { host, port } =
             typed.parse().map_err(|error: super::address::TargetError| wrong(error.to_string()))?;
@@ -50,6 +57,11 @@ impl Place {
                 Ok(stream) => Ok(Stream::Unix(stream)),
                 Err(error) => Err(format!("can't connect to unix:{}: {error}", shown(path))),
             },
+            #[cfg(sim)]
+            Self::Sim(name) => match crate::sim::net::connect(name).await {
+                Ok((stream, _)) => Ok(Stream::Sim(stream)),
+                Err(error) => Err(format!("can't connect: {error}")),
+            },
         }
     }
 }
@@ -67,6 +79,8 @@ fn with_source(error: &dyn std::error::Error) -> String {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(sim)]
+    Sim(crate::sim::net::Stream),
 }
 
 impl Stream {
@@ -74,6 +88,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.ready(interest).await,
             Self::Unix(stream) => stream.ready(interest).await,
+            #[cfg(sim)]
+            Self::Sim(stream) => Ok(stream.ready(interest).await),
         }
     }
 
@@ -81,6 +97,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
+            #[cfg(sim)]
+            Self::Sim(stream) => stream.try_read(buffer),
         }
     }
 
@@ -88,6 +106,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
+            #[cfg(sim)]
+            Self::Sim(stream) => stream.try_write(bytes),
         }
     }
 }

@@ -9,10 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::net::tcp::OwnedReadHalf;
 use trappe_core::{limits::READ_BYTES, room::item::Item};
 
-use crate::server::{Shared, conn::Conn, voice};
+use crate::{
+    net::stream::OwnedReadHalf,
+    server::{Shared, conn::Conn, voice},
+};
 
 /// See the module.
 pub(super) struct Io {

@@ -29,7 +29,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use tokio::{net::tcp::OwnedReadHalf, time::timeout};
+use tokio::time::timeout;
 use trappe_core::{
     limits::{HTTP_FIELDS, HTTP_HEAD, HTTP_HEAD_BYTES, HTTP_REQUEST},
     message::Position,
@@ -45,15 +45,19 @@ use self::{
     posted::Posted,
     route::Route,
 };
-use crate::server::{
-    Shared,
-    conn::Conn,
-    mail::Mail,
-    metrics::Transport,
-    pool::Share,
-    reader::{self, After, Reader},
-    sync::Mutex,
-    voice,
+use crate::{
+    net::stream::OwnedReadHalf,
+    server::{
+        Shared,
+        conn::Conn,
+        mail::Mail,
+        metrics::Transport,
+        pool::Share,
+        reader::{self, After, Reader},
+        spawn,
+        sync::Mutex,
+        voice,
+    },
 };
 
 /// What is particular to HTTP in a server.
@@ -81,7 +85,7 @@ impl Http {
 pub(crate) fn start(shared: &Arc<Shared>, conn: &Arc<Conn>, half: OwnedReadHalf, bytes: Vec<u8>) {
     conn.set_transport(Transport::Http);
     let (shared, conn) = (Arc::clone(shared), Arc::clone(conn));
-    tokio::spawn(async move {
+    spawn(async move {
         let task = Task { shared, conn, done: false };
         task.run(half, bytes).await;
     });
@@ -119,7 +123,7 @@ impl Task {
         self.done = true;
         let (shared, conn) = (Arc::clone(&self.shared), Arc::clone(&self.conn));
         // A task of its own: what a request needed is far more than what a member does.
-        tokio::spawn(Reader::after(shared, conn, io.into_half(), after));
+        spawn(Reader::after(shared, conn, io.into_half(), after));
     }
 
     async fn request(&self, io: &mut Io) -> Outcome {
@@ -250,6 +254,8 @@ impl Task {
             .half_close(true)
             .header_read_timeout(None)
             .max_headers(HTTP_FIELDS)
+            // Its clock is the system's, and no seed's.
+            .auto_date_header(cfg!(not(sim)))
             .max_buf_size(2 * HTTP_HEAD_BYTES)
             .serve_connection(io, service)
             .without_shutdown()

@@ -6,10 +6,7 @@ use std::{
     fs::File,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::net::UnixListener,
-    },
+    os::unix::net::UnixListener,
     pin::{Pin, pin},
     str::FromStr,
     task::{Context, Poll, Waker},
@@ -17,16 +14,16 @@ use std::{
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::{
-    net::{TcpStream, UnixListener as AsyncUnix},
-    time::sleep,
-};
+use tokio::time::sleep;
 use trappe_core::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE, ACCEPT_REST, BACKLOG, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL,
     KEEPALIVE_PROBES,
 };
 
-use super::{address::Peer, unix};
+use super::{
+    address::Peer,
+    stream::{Accepted, Acceptor},
+};
 
 /// What is spoken on the hub's ports: `--only lines,http,ws,udp`. Never nothing.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
@@ -97,56 +94,11 @@ impl fmt::Display for Only {
 pub(crate) enum Listener {
     /// On TCP.
     Tcp(TcpListener),
-    /// On a file; that is removed by whoever keeps its [`unix::SocketFile`].
+    /// On a file; that is removed by whoever keeps its [`SocketFile`](super::unix::SocketFile).
     Unix(UnixListener),
-}
-
-/// A listener of a runtime.
-enum Acceptor {
-    Tcp(tokio::net::TcpListener),
-    Unix(AsyncUnix),
-}
-
-/// A connection as it was accepted.
-#[derive(Debug)]
-pub(crate) enum Accepted {
-    /// Registered with the acceptor's runtime.
-    Here(TcpStream),
-    /// With none: a Unix stream under the type of those of TCP.
-    Nowhere(std::net::TcpStream),
-}
-
-impl AsFd for Accepted {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Accepted::Here(stream) => stream.as_fd(),
-            Accepted::Nowhere(stream) => stream.as_fd(),
-        }
-    }
-}
-
-impl Acceptor {
-    /// Must be called inside the runtime.
-    fn new(listener: Listener) -> io::Result<Acceptor> {
-        Ok(match listener {
-            Listener::Tcp(listener) => Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?),
-            Listener::Unix(listener) => Acceptor::Unix(AsyncUnix::from_std(listener)?),
-        })
-    }
-
-    /// The next connection. Dropped before it is ready, it has taken none.
-    async fn next(&self) -> io::Result<(Accepted, Peer)> {
-        match self {
-            Acceptor::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Accepted::Here(stream), peer.into()))
-            }
-            Acceptor::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Accepted::Nowhere(unix::as_tcp(stream.into_std()?)), Peer::Unix))
-            }
-        }
-    }
+    /// In a simulated world.
+    #[cfg(sim)]
+    Sim(crate::sim::net::Listener),
 }
 
 /// Binds one listener. What is set here, accepted sockets inherit: no Nagle, keepalive.

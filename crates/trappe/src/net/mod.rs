@@ -9,5 +9,6 @@ pub(crate) mod listen;
 pub(crate) mod refusal;
 pub(crate) mod sink;
 pub(crate) mod sniff;
+pub(crate) mod stream;
 pub(crate) mod unix;
 pub(crate) mod ws;

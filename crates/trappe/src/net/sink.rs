@@ -2,15 +2,16 @@
 
 use std::{
     io::{self, IoSlice},
-    net::Shutdown,
     rc::Rc,
     task::{Context, Poll},
 };
 
-use tokio::{io::Interest, net::tcp::OwnedWriteHalf};
 use trappe_core::encode::{DATAGRAM_HEADER_BYTES, Wire, first_datagram};
 
-use super::datagram::{Port, Route};
+use super::{
+    datagram::{Port, Route},
+    stream::{self, OwnedWriteHalf},
+};
 
 /// The writing end of a member. Another wire, TLS, becomes a further variant.
 #[derive(Debug)]
@@ -40,16 +41,6 @@ impl Datagrams {
     }
 }
 
-/// The runtime is told that the socket takes no more, and so will tell when it does again. Before that it isn't asked: its
-/// note of what is ready is one more line of cache for each write, and a socket is nearly always ready.
-fn blocked(half: &OwnedWriteHalf, error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock {
-        let told = half.as_ref().try_io(Interest::WRITABLE, || Err::<(), _>(error));
-        return told.err().unwrap_or_else(|| io::ErrorKind::WouldBlock.into());
-    }
-    error
-}
-
 impl Sink {
     /// What its bytes are wrapped in at first.
     pub(crate) fn wire(&self) -> Wire {
@@ -63,9 +54,7 @@ impl Sink {
     /// [`first_datagram`]) the first is written, or none.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Sink::Stream(half) => socket2::SockRef::from(half.as_ref())
-                .send(bytes)
-                .map_err(|error| blocked(half, error)),
+            Sink::Stream(half) => stream::send(half, bytes),
             Sink::Datagram(datagrams) => {
                 let (datagram, taken) = first_datagram(bytes);
                 datagrams.send(datagram).map(|()| taken)
@@ -84,9 +73,7 @@ impl Sink {
     /// The same for several slices of a stream at once.
     pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Sink::Stream(half) => socket2::SockRef::from(half.as_ref())
-                .send_vectored(slices)
-                .map_err(|error| blocked(half, error)),
+            Sink::Stream(half) => stream::send_vectored(half, slices),
             Sink::Datagram(_) => unreachable!("datagrams are sent one by one"),
         }
     }
@@ -94,7 +81,7 @@ impl Sink {
     /// Has `cx` woken when something may be taken again.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Sink::Stream(half) => half.as_ref().poll_write_ready(cx),
+            Sink::Stream(half) => stream::poll_write_ready(half, cx),
             Sink::Datagram(datagrams) => datagrams.port.poll_ready(cx).map(Ok),
         }
     }
@@ -103,7 +90,7 @@ impl Sink {
     pub(crate) fn shutdown(&self) {
         if let Sink::Stream(half) = self {
             // A peer that is gone already needs no goodbye.
-            let _gone = socket2::SockRef::from(half.as_ref()).shutdown(Shutdown::Write);
+            let _gone = stream::shutdown(half);
         }
     }
 

@@ -11,7 +11,8 @@ use trappe_core::words::say;
 use super::{Shared, mail::Mail};
 use crate::net::{
     address::Peer,
-    listen::{self, Accepted, Listener},
+    listen::{self, Listener},
+    stream::Accepted,
 };
 
 /// Starts the acceptors. A TCP connection of worker 0 stays as it is and comes as [`Mail::Mine`]; the others leave its
@@ -21,12 +22,16 @@ pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<Listener>) -> JoinSet<(
     let mut acceptors = JoinSet::new();
     for listener in listeners {
         let (shared, next) = (Arc::clone(shared), Arc::clone(&next));
-        acceptors.spawn(async move {
+        let accept = async move {
             let take = |stream, peer| hand_out(&shared, &next, stream, peer);
             let Err(error) =
                 listen::accept(listener, take, |stream| refuse_full(&shared, stream)).await;
             tracing::error!(%error, "can't wait for connections: nobody can connect");
-        });
+        };
+        #[cfg(not(sim))]
+        acceptors.spawn(accept);
+        #[cfg(sim)]
+        acceptors.spawn_local(accept);
     }
     acceptors
 }
@@ -53,7 +58,7 @@ fn refuse_full(shared: &Shared, stream: &Accepted) {
     let mut out = Vec::new();
     look.error(&mut out, "full", &say(look.lang, "full-descriptors", &[]));
     // It is refused anyway: whether it hears why is up to it.
-    let _unheard = socket2::SockRef::from(stream).send(&out);
+    let _unheard = stream.send(&out);
     if shared.first_in_a_minute(&shared.full_logged_us) {
         let limit = shared.files.into();
         tracing::warn!("{}", say(look.lang, "full-descriptors-log", &[("limit", limit)]));

@@ -10,7 +10,10 @@ use trappe_core::{
 };
 
 use super::{census::Counted, conn::Conn, room::Room};
-use crate::net::address::Peer;
+use crate::net::{
+    address::Peer,
+    stream::{Loose, TcpStream},
+};
 
 /// What a cursor hands back to the pump when it comes to that place in the private queue.
 #[derive(Debug)]
@@ -28,9 +31,9 @@ pub(crate) enum Act {
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A new connection that is registered on this worker already.
-    Mine(tokio::net::TcpStream, Peer),
+    Mine(TcpStream, Peer),
     /// A new connection from the acceptors' worker.
-    Accepted(std::net::TcpStream, Peer),
+    Accepted(Loose, Peer),
     /// Something was said in a room, for the first time since its last seal.
     Said(Arc<Room>),
     /// One past the log index of the last record of a room that a member authored. Left in the same turn of the worker as

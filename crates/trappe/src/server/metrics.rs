@@ -10,6 +10,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::clock;
+
 /// By what a client came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -270,7 +272,7 @@ impl Metrics {
     pub(crate) fn new(workers: usize) -> Metrics {
         Metrics {
             workers: (0..workers).map(|_| Shard::default()).collect(),
-            began: SystemTime::now(),
+            began: clock::wall(),
             came: array::from_fn(|_| AtomicU64::new(0)),
             went: array::from_fn(|_| AtomicU64::new(0)),
             connections: array::from_fn(|_| AtomicU64::new(0)),

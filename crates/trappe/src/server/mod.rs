@@ -66,6 +66,13 @@ use trappe_core::{
     words::say,
 };
 
+/// A task of the worker on which it is called, and a turn for the others there. In a simulated world a worker is no
+/// thread.
+#[cfg(not(sim))]
+pub(crate) use tokio::{spawn, task::yield_now};
+#[cfg(sim)]
+pub(crate) use {crate::sim::process::yield_now, tokio::task::spawn_local as spawn};
+
 pub use self::running::{Error, Options, Running};
 pub(crate) use self::start::{Begun, Config, Orders, StartError, Stopped, run};
 use self::{
@@ -81,6 +88,11 @@ use self::{
     sync::Tail,
     watch::Watch,
 };
+#[cfg(sim)]
+pub(crate) use self::{
+    start::{SWEEP, drain, simulated},
+    worker::work,
+};
 pub(crate) use crate::net::{address::Listen, listen::Only, unix::SocketError};
 pub(crate) use crate::store::OpenError;
 use crate::{
@@ -94,6 +106,15 @@ use crate::{
 
 /// How long the hub's memory is left alone after a room had to give way.
 const RELIEF: Duration = Duration::from_millis(10);
+
+/// Ends the process, after what can't be mended in it: the service starts it anew.
+#[cfg(not(sim))]
+fn end_process() -> ! {
+    std::process::exit(70)
+}
+
+#[cfg(sim)]
+use crate::sim::process::end as end_process;
 
 /// The hub of a server: its members are connections.
 pub(crate) type Members = Hub<Arc<Conn>, Arc<Room>, Arc<Identity>>;
@@ -416,7 +437,7 @@ impl Shared {
     }
 
     /// Forgets what nobody came back to: rooms, sessions, and what sessions sent long ago.
-    fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let now = self.now();
         let mut hub = self.hub.lock();
         hub.sweep(now);

@@ -15,7 +15,6 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    net::tcp::OwnedReadHalf,
     time::{Sleep, sleep},
 };
 use trappe_core::{
@@ -34,7 +33,10 @@ use super::{
 };
 use crate::{
     http,
-    net::sniff::{self, Guess},
+    net::{
+        sniff::{self, Guess},
+        stream::OwnedReadHalf,
+    },
 };
 
 thread_local! {

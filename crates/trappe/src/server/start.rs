@@ -50,6 +50,7 @@ use super::{
     worker,
 };
 use crate::{
+    clock,
     http::{Guard, Http},
     net::{
         address::Listen,
@@ -69,7 +70,7 @@ const LAST_FSYNC: Duration = Duration::from_millis(500);
 const CONSOLE_LAST: Duration = Duration::from_millis(500);
 
 /// How often rooms and sessions that nobody came back to are forgotten.
-const SWEEP: Duration = Duration::from_secs(10);
+pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 
 /// What a server is to be like. Made by the command line.
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
@@ -302,7 +303,7 @@ pub(crate) fn run(
         bound.files.clear();
         tokio::select! {
             () = stop() => Stopped::AtOnce,
-            () = drain(&shared, workers, writer) => Stopped::Drained,
+            () = drain(&shared, joined(workers), writer.map(|writer| joined(vec![writer]))) => Stopped::Drained,
         }
     });
     // A worker that is still at it is not waited for: its bounds have passed, or it was told twice.
@@ -313,14 +314,29 @@ pub(crate) fn run(
     Ok(stopped)
 }
 
-/// Delivers what was accepted, says goodbye, ends everything.
-async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Option<JoinHandle<()>>) {
+/// Waits for threads to end. Joining them on another thread keeps a second signal heard.
+async fn joined(threads: Vec<JoinHandle<()>>) {
+    let joined = tokio::task::spawn_blocking(move || {
+        for thread in threads {
+            // One that panicked has ended the process already.
+            let _ended = thread.join();
+        }
+    });
+    let _ended = joined.await;
+}
+
+/// Delivers what was accepted, says goodbye, ends everything: `workers` and `writer` end once they have.
+pub(crate) async fn drain(
+    shared: &Arc<Shared>,
+    workers: impl Future<Output = ()>,
+    writer: Option<impl Future<Output = ()>>,
+) {
     let lang = shared.defaults.look.lang;
     let deadline = Instant::now() + SHUTDOWN;
     if let Some(console) = &shared.posts.console {
         console.say(say(lang, "server-stopping", &[]));
     }
-    shared.reading.store(workers.len(), Relaxed);
+    shared.reading.store(shared.posts.workers.len(), Relaxed);
     shared.posts.to_all(|| Mail::LastRead);
     let _late = tokio::time::timeout(LAST_READ, shared.all_read.notified()).await;
     if let Some(history) = &shared.posts.history {
@@ -330,26 +346,33 @@ async fn drain(shared: &Arc<Shared>, workers: Vec<JoinHandle<()>>, writer: Optio
     }
     shared.say_goodbye();
     shared.posts.to_all(|| Mail::Close);
-    // The workers have bounds of their own; joining them on another thread keeps a second signal heard.
-    let joined = tokio::task::spawn_blocking(move || {
-        for worker in workers {
-            // A worker that panicked has ended the process already.
-            let _ended = worker.join();
-        }
-    });
-    let _late = tokio::time::timeout_at(deadline, joined).await;
+    // The workers have bounds of their own.
+    let _late = tokio::time::timeout_at(deadline, workers).await;
     if let (Some(history), Some(writer)) = (&shared.posts.history, writer) {
         history.close(shared.hub.lock().next_member());
-        let closed = tokio::task::spawn_blocking(move || writer.join());
         // What isn't closed by then is found by the next start, as after a crash.
-        let _late = tokio::time::timeout_at(deadline, closed).await;
+        let _late = tokio::time::timeout_at(deadline, writer).await;
     }
+}
+
+/// What a server of a simulated world begins with: it is bound to no address.
+///
+/// # Errors
+/// What is kept can't be used.
+#[cfg(sim)]
+pub(crate) fn simulated(config: &Config) -> Result<(Arc<Shared>, Option<Restored>), StartError> {
+    let mut restored = match &config.data {
+        Some(dir) if config.history => Some(restore(config, dir)?),
+        _ => None,
+    };
+    let shared = share(config, &Bound::default(), 1024, None, restored.as_mut());
+    Ok((shared, restored))
 }
 
 /// Opens what is kept.
 fn restore(config: &Config, dir: &Path) -> Result<Restored, StartError> {
     let keep = store::Keep { room: config.keep, total: config.keep_total };
-    history::open(dir, keep, config.workers, unix_us(SystemTime::now()))
+    history::open(dir, keep, config.workers, unix_us(clock::wall()))
         .map_err(|source| StartError::Data { path: dir.to_path_buf(), source })
 }
 
@@ -424,7 +447,7 @@ fn share(
     };
     Arc::new(Shared {
         started: Instant::now(),
-        began_us: unix_us(SystemTime::now()),
+        began_us: unix_us(clock::wall()),
         only: config.only,
         http,
         metrics: Metrics::new(config.workers),

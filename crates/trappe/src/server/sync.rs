@@ -78,6 +78,14 @@ impl<M> Post<M> {
     }
 }
 
+#[cfg(sim)]
+impl<M> Post<M> {
+    /// All mail of a worker that is no more.
+    pub(crate) fn take_all(&self) -> Vec<M> {
+        std::mem::take(&mut self.mail.lock())
+    }
+}
+
 /// Who is told of a sealed batch.
 pub(crate) trait Publish {
     /// Hands the batch to `worker`. Called under the tail's lock: it leaves a mail, and no more.

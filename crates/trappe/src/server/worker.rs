@@ -15,7 +15,6 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    net::TcpStream,
     runtime,
     task::JoinSet,
     time::{self, Instant},
@@ -31,13 +30,16 @@ use trappe_core::{
 use super::{
     RELIEF, Shared, accept,
     conn::{Conn, Stage},
+    end_process,
     mail::{Act, Mail},
     metrics::Refused,
     pump::{Pump, Slot},
     reader::Reader,
+    spawn,
     udp::Udp,
+    yield_now,
 };
-use crate::net::{address::Peer, listen::Listener, sink::Sink};
+use crate::net::{address::Peer, listen::Listener, sink::Sink, stream::TcpStream};
 
 /// A mailbox that grew beyond this many mails is given back.
 const MAIL_KEPT: usize = 4096;
@@ -52,18 +54,26 @@ pub(super) fn start(
     let shared = Arc::clone(shared);
     let rt = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        rt.block_on(async {
-            let acceptors = accept::start(&shared, listeners);
-            let udp = (!sockets.is_empty()).then(|| Udp::new(&shared, sockets)).transpose();
-            let udp = udp.unwrap_or_else(|error| {
-                tracing::error!(%error, "can't wait for datagrams: nobody is heard by UDP");
-                None
-            });
-            Worker::new(shared, number, acceptors, udp).run().await;
-        });
+        rt.block_on(work(shared, number, listeners, sockets));
         // Readers that still drain have had their time.
         rt.shutdown_background();
     })
+}
+
+/// What a worker does, until the server stops.
+pub(crate) async fn work(
+    shared: Arc<Shared>,
+    number: usize,
+    listeners: Vec<Listener>,
+    sockets: Vec<UdpSocket>,
+) {
+    let acceptors = accept::start(&shared, listeners);
+    let udp = (!sockets.is_empty()).then(|| Udp::new(&shared, sockets)).transpose();
+    let udp = udp.unwrap_or_else(|error| {
+        tracing::error!(%error, "can't wait for datagrams: nobody is heard by UDP");
+        None
+    });
+    Worker::new(shared, number, acceptors, udp).run().await;
 }
 
 /// What the runtime's timers don't tell apart.
@@ -149,12 +159,12 @@ impl Worker {
                 }
             }
             // Other senders' lines that have arrived by now join the batch.
-            tokio::task::yield_now().await;
+            yield_now().await;
             let round = catch_unwind(AssertUnwindSafe(|| self.round()));
             if round.is_err() {
                 // A pump that panics may have torn its members' state: the service starts the process anew.
                 tracing::error!(worker = self.pump.worker, "the pump panicked: the process ends");
-                std::process::exit(70);
+                end_process();
             }
             if self.is_over() {
                 return;
@@ -374,7 +384,7 @@ impl Worker {
         if self.last_read || self.pump.closing {
             conn.advance(Stage::LastRead);
         }
-        tokio::spawn(Reader::new(Arc::clone(&self.shared), conn, read));
+        spawn(Reader::new(Arc::clone(&self.shared), conn, read));
     }
 
     /// Whoever has said nothing for long enough is a member now (or is told why it can't be). Tells whether there was any.

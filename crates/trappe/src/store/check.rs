@@ -5,10 +5,7 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fs::{self, File},
-    io::Read,
-};
+use std::io::Read;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use trappe_core::{command::Epoch, name::Name};
@@ -16,6 +13,7 @@ use trappe_core::{command::Epoch, name::Name};
 use self::pass::Pass;
 use super::{
     error::DbError,
+    fs::{self, File},
     journal,
     prune::MESSAGE_BYTES,
     schema::{id, int, last_id, seq_of, uint},

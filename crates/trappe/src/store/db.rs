@@ -1,7 +1,6 @@
 //! The connection that writes.
 
 use std::{
-    fs::{self, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
@@ -17,6 +16,7 @@ use trappe_core::limits::HISTORY_LOG_BYTES;
 use super::{
     error::{DbError, db, file},
     folder::{Folder, Life, beside},
+    fs::{self, OpenOptions},
     row::StoredMessage,
     schema::{SETTINGS, STOPPED, id, int, uint},
     transaction::Transaction,
@@ -25,9 +25,13 @@ use super::{
 /// Bytes of a page of the database, and of what stands around it in its log.
 const PAGE_BYTES: u64 = 4096 + 24;
 
+/// How much of the log is used before it is brought into the database. A simulated life is short, and is to see it.
+const LOG_BYTES: u64 = if cfg!(sim) { 1 << 16 } else { HISTORY_LOG_BYTES };
+
 /// How long the file of the database's log is made: what one transaction adds at most is beyond what begins it anew.
-/// The unit tests open hundreds of databases, and measure nothing.
-const WAL_LENGTH_BYTES: u64 = if cfg!(test) { 1 << 17 } else { HISTORY_LOG_BYTES + (1 << 20) };
+/// The unit tests open hundreds of databases, and measure nothing; so do simulated lives.
+const WAL_LENGTH_BYTES: u64 =
+    if cfg!(any(test, sim)) { 1 << 17 } else { HISTORY_LOG_BYTES + (1 << 20) };
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -109,7 +113,7 @@ impl Store {
 
     /// Whether it is time for [`Store::checkpoint`].
     pub(crate) fn needs_checkpoint(&self) -> bool {
-        self.log_bytes() > HISTORY_LOG_BYTES
+        self.log_bytes() > LOG_BYTES
     }
 
     /// Brings the database's log into the database; it is then begun anew. What somebody still reads stays in the log until

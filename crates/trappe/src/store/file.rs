@@ -1,7 +1,6 @@
 //! The file itself: whose it is, and how a new one takes its place.
 
 use std::{
-    fs::{self, File},
     io::{ErrorKind, Read},
     path::Path,
 };
@@ -11,6 +10,7 @@ use rusqlite::Connection;
 use super::{
     error::{DbError, OpenError, db, file},
     folder::{Folder, beside},
+    fs::{self, File},
     schema::{APPLICATION_ID, MIGRATIONS, VERSION},
 };
 

@@ -1,15 +1,17 @@
 //! The folder in which a server keeps what it keeps: made, checked, and one server's alone.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::TryLockError,
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use nix::unistd::{AccessFlags, Uid, access};
+use nix::unistd::Uid;
 
-use super::error::{DbError, OpenError, file};
+use super::{
+    error::{DbError, OpenError, file},
+    fs::{self, DirBuilderExt, File, MetadataExt, OpenOptions, OpenOptionsExt},
+};
 
 /// The database.
 pub(super) const DATABASE: &str = "history.db";
@@ -45,6 +47,7 @@ impl Folder {
     pub(crate) fn open(dir: &Path) -> Result<Folder, OpenError> {
         make(dir)?;
         check(dir)?;
+        keep_name(dir).map_err(|error| denied(&error))?;
         let path = dir.join(LOCK);
         refuse_link(&path)?;
         let mut options = OpenOptions::new();
@@ -155,13 +158,30 @@ fn make(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// The folder is there also after a power cut: its name stands in the one that it is in. At each start, since whoever made it
+/// may have been killed before this.
+fn keep_name(dir: &Path) -> io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    // In one that this user may not read it has made nothing, or nothing more can be done for it.
+    let Ok(parent) = File::open(parent) else { return Ok(()) };
+    match parent.sync_all() {
+        // There are file systems that sync no folders.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
+}
+
 fn check(dir: &Path) -> Result<(), OpenError> {
     let found = fs::metadata(dir).map_err(|error| denied(&error))?;
     let me = Uid::effective();
     if found.uid() != me.as_raw() && !me.is_root() {
         return Err(OpenError::Owner(found.uid()));
     }
-    access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| denied(&error.into()))
+    fs::may_write(dir).map_err(|error| denied(&error))
 }
 
 fn refuse_link(path: &Path) -> Result<(), OpenError> {

@@ -7,6 +7,7 @@ mod db;
 mod error;
 mod file;
 mod folder;
+mod fs;
 mod journal;
 mod open;
 mod pages;

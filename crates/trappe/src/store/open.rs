@@ -1,6 +1,6 @@
 //! How a database is opened: looked at before it is touched, and what was known of it when it was last closed compared.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::{io::ErrorKind, path::PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use trappe_core::command::Epoch;
@@ -10,9 +10,9 @@ use super::{
     error::{DbError, OpenError, db, file},
     file::{Header, create, recognize},
     folder::{Folder, Life},
-    journal,
+    fs, journal,
     salvage::salvage,
-    schema::{MIGRATIONS, STOPPED, VERSION, uint},
+    schema::{MIGRATIONS, SINCE, STOPPED, VERSION, uint},
     tables::{
         Cause, Hole, StoredPost, StoredRoom, StoredSession, last_known, next_room, posted, recount,
         rooms, sessions,
@@ -67,6 +67,8 @@ pub(crate) struct Opened {
     unused: usize,
     /// Which start it was that last closed it.
     stopped: u64,
+    /// The last start ended before it was written down beside the database, and gave no number: the one before it counts.
+    ended_early: bool,
     pub(crate) notes: Vec<Note>,
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn open(
     let opened = match found {
         Err(error) if error.is_damaged() => {
             notes = vec![salvage(folder, now_us)?, Note::NewEpoch(NewEpoch::Damaged)];
-            let mut opened = read(folder, true)?;
+            let mut opened = read(folder, true, life)?;
             renew(&mut opened, new_epoch)?;
             known.begin(folder, &mut opened)?;
             opened
@@ -135,7 +137,8 @@ impl Before {
         notes: &mut Vec<Note>,
         new_epoch: &mut dyn FnMut() -> Epoch,
     ) -> Result<Opened, DbError> {
-        let log_missing = self.life.is_some_and(|life| !life.clean) && !folder.wal().exists();
+        let log_missing =
+            self.life.is_some_and(|life| !life.clean) && !fs::exists(folder.wal()).unwrap_or(false);
         let replaced = match self.life {
             _ if self.is_new => None,
             None => Some(NewEpoch::Unknown),
@@ -144,10 +147,10 @@ impl Before {
             Some(_) => None,
         };
         let unclean = !self.is_new && self.life.is_none_or(|life| !life.clean);
-        let mut opened = read(folder, unclean)?;
+        let mut opened = read(folder, unclean, self.life)?;
         opened.store.probe()?;
         let known = self.life.map_or(0, |life| life.starts);
-        let starts = opened.store.starts;
+        let starts = if opened.ended_early { known } else { opened.store.starts };
         // The same start, but not its end: a copy that was made while it ran.
         let cut = self.life.is_some_and(|life| life.clean) && opened.stopped != starts;
         let older = (starts < known || starts > known + 1 || cut) && !self.is_new;
@@ -156,7 +159,7 @@ impl Before {
                 notes.push(Note::NewEpoch(why));
             }
             renew(&mut opened, new_epoch)?;
-        } else if unclean {
+        } else if unclean || opened.ended_early {
             notes.push(Note::Unclean { rooms: opened.unused });
         }
         self.begin(folder, &mut opened)?;
@@ -165,10 +168,12 @@ impl Before {
 
     /// From here on the database is in use.
     fn begin(&self, folder: &Folder, opened: &mut Opened) -> Result<(), DbError> {
-        let starts = self.life.map_or(0, |life| life.starts).max(opened.store.starts) + 1;
+        let known = self.life.map_or(0, |life| life.starts);
+        let starts = known.max(opened.store.starts) + 1;
         opened.store.starts = starts;
         let transaction = opened.store.write()?;
         transaction.meta("starts", starts)?;
+        transaction.meta(SINCE, known)?;
         transaction.commit()?;
         opened.store.lengthen_log()?;
         let inode = folder.inode().unwrap_or(0);
@@ -184,7 +189,7 @@ pub(crate) fn reopen(folder: &Folder) -> Result<Store, DbError> {
 }
 
 /// Everything that is in the database but the messages.
-fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
+fn read(folder: &Folder, unclean: bool, life: Option<Life>) -> Result<Opened, DbError> {
     let mut store = Store::connect(&folder.database())?;
     let doing = "read the history";
     // A newer server may have ended with its version in the log alone.
@@ -210,6 +215,8 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
         Ok(found.map_err(db(doing))?.map_or(0, uint))
     };
     let (starts, stopped) = (meta("starts")?, meta(STOPPED)?);
+    let known = life.map_or(0, |life| life.starts);
+    let ended_early = starts > known && meta(SINCE)? == known;
     let next_member = meta("next_member")?.max(1);
     let rooms = rooms(&store.connection).map_err(db(doing))?;
     // Also what is only needed later is looked at now, where it is small.
@@ -218,7 +225,7 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
         store.connection.query_row(&sql, [], |_| Ok(())).map_err(db(doing))?;
     }
     let mut unused = 0;
-    if unclean {
+    if unclean || ended_early {
         let mut transaction = store.write()?;
         for room in &rooms {
             // What was written down as a gap already needs no second one.
@@ -249,6 +256,7 @@ fn read(folder: &Folder, unclean: bool) -> Result<Opened, DbError> {
         messages,
         unused,
         stopped,
+        ended_early,
         notes,
     })
 }

@@ -5,13 +5,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::{self, ErrorKind},
-    os::unix::fs::FileExt,
     path::Path,
 };
 
 use super::{
+    fs::{File, FileExt},
     row::{Row, StoredMessage},
     schema::{seq_of, uint},
 };

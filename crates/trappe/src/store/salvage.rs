@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
 };
@@ -18,6 +17,7 @@ use super::{
     error::{DbError, db, file},
     file::{make, place},
     folder::{Folder, beside},
+    fs,
     journal::{self, StoredPiece},
     open::Note,
     pages::Pages,

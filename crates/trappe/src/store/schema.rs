@@ -91,6 +91,9 @@ INSERT INTO search (search, rank) VALUES ('deletemerge', 0);
 /// Which start of a server it was that last closed the database, in `meta`.
 pub(super) const STOPPED: &str = "stopped";
 
+/// Which start stood beside the database when the last one began, in `meta`.
+pub(super) const SINCE: &str = "since";
+
 /// Bits of a message's id that are its number in its room.
 pub(super) const SEQ_BITS: u32 = 40;
 

@@ -5,9 +5,8 @@
 //! the real one is lost. Should a server start meanwhile, that is seen, and what was read is read again.
 
 use std::{
-    fs,
     io::ErrorKind,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use super::{
     error::{DbError, OpenError, db, file},
     file::{Header, recognize},
     folder::DATABASE,
+    fs::{self, MetadataExt},
     journal,
     open::{damaged, version},
     prune::MESSAGE_BYTES,

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use trappe_core::{
     limits::{BATCH_RECORDS, HISTORY_PORTION_BYTES, HISTORY_STALLED, HTTP_HISTORY_BYTES},
     message::Author,
@@ -15,7 +15,11 @@ use trappe_core::{
     },
 };
 
-use super::{History, kept::Kept};
+use super::{
+    History,
+    condvar::{Until, Waited, pause},
+    kept::Kept,
+};
 use crate::{
     server::{Shared, conn::Conn, mail::Mail, room::Room},
     store::{Cause, DbError, Reader, Row},
@@ -61,6 +65,11 @@ impl Desk {
         self.closed = true;
     }
 
+    /// Whether there is something to be answered now.
+    fn has_some(&self) -> bool {
+        !self.asked.is_empty() || !self.searches.is_empty()
+    }
+
     fn take(&mut self) -> Option<Asked> {
         let search = !self.searched || self.asked.is_empty();
         let next = if search { self.searches.pop_front() } else { None };
@@ -104,43 +113,50 @@ pub(super) struct Archivist {
 
 impl Archivist {
     /// Works until the server has stopped.
-    pub(super) fn run(mut self) {
-        loop {
-            let (asked, commits) = {
-                let mut desk = self.history.desk.lock();
-                loop {
-                    if desk.closed {
-                        return;
-                    }
-                    if let Some(asked) = desk.take() {
-                        break (asked, desk.commits);
-                    }
-                    if desk.early.is_empty() {
-                        self.history.asked.wait(&mut desk);
-                    } else if self.history.asked.wait_for(&mut desk, HISTORY_STALLED).timed_out() {
-                        let stalled = desk.without_waiting();
-                        drop(desk);
-                        for asked in stalled {
-                            self.serve_without(asked);
-                        }
-                        desk = self.history.desk.lock();
-                    }
-                }
-            };
-            if let Some(early) = self.serve(asked) {
+    pub(super) async fn run(mut self) {
+        while let Some((asked, commits)) = self.next().await {
+            pause().await;
+            if let Some(early) = self.serve(asked).await {
                 self.history.desk.lock().too_early(early, commits);
                 self.history.hurry();
             }
         }
     }
 
+    /// The next to be answered, and how much was committed by then; none once the server has stopped.
+    async fn next(&self) -> Option<(Asked, u64)> {
+        loop {
+            {
+                let mut desk = self.history.desk.lock();
+                if desk.closed {
+                    return None;
+                }
+                if let Some(asked) = desk.take() {
+                    return Some((asked, desk.commits));
+                }
+            }
+            let until = |desk: &Desk| match desk {
+                desk if desk.closed || desk.has_some() => Until::Now,
+                desk if desk.early.is_empty() => Until::Told,
+                _ => Until::Time(Instant::now() + HISTORY_STALLED),
+            };
+            if self.history.asked.wait(&self.history.desk, until).await == Waited::Late {
+                let stalled = self.history.desk.lock().without_waiting();
+                for asked in stalled {
+                    self.serve_without(asked);
+                }
+            }
+        }
+    }
+
     /// Answers; gives back what can't be answered yet.
-    fn serve(&mut self, asked: Asked) -> Option<Asked> {
+    async fn serve(&mut self, asked: Asked) -> Option<Asked> {
         match asked {
             Asked::Listener(conn, room, ask) => {
                 let Some(past) = self.past(&room, &ask) else {
                     return Some(Asked::Listener(conn, room, ask));
                 };
+                pause().await;
                 self.shared.posts.to(&conn, Mail::Past(Arc::clone(&conn), Box::new(past)));
             }
             Asked::Page { room, from, to, limit, tell } => {
@@ -151,6 +167,7 @@ impl Archivist {
             }
             Asked::Find { room, words, count, tell } => {
                 let (seqs, _) = self.search(&room, &words, count);
+                pause().await;
                 drop(tell.send(self.these(&room, &seqs)));
             }
         }

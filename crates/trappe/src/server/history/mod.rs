@@ -9,8 +9,10 @@ mod archive;
 mod backlog;
 mod books;
 mod catalogue;
+mod condvar;
 mod inbox;
 mod kept;
+mod lost;
 mod start;
 mod writer;
 
@@ -26,7 +28,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Condvar;
 use tokio::sync::oneshot;
 use trappe_core::{
     command::Epoch,
@@ -37,6 +38,8 @@ use trappe_core::{
     room::{batch::Batch, past::Ask},
 };
 
+#[cfg(sim)]
+pub(crate) use self::condvar::{Until, Waited};
 pub(crate) use self::{
     archive::Page,
     catalogue::Opening,
@@ -46,6 +49,7 @@ pub(crate) use self::{
 use self::{
     archive::{Asked, Desk},
     catalogue::Catalogue,
+    condvar::Condvar,
     inbox::{Inbox, Job},
     kept::{Waiter, Waiting},
 };

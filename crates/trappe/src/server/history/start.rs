@@ -1,25 +1,31 @@
 //! How the history is opened, and what of it is known in memory from then on.
 
+#[cfg(not(sim))]
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    thread::JoinHandle,
+};
+use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    thread::JoinHandle,
     time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use trappe_core::{
     command::Lang, limits::HISTORY_ROOMS, message::Position, room::log::numbers_reserved,
     sent::Sent, words::say,
 };
 
+#[cfg(not(sim))]
+use super::{super::end_process, condvar::to_its_end};
 use super::{
     History,
     archive::{Archivist, Desk},
     books::Books,
     catalogue::Catalogue,
+    condvar::Condvar,
     inbox::Inbox,
     new_epoch,
     writer::Writer,
@@ -86,10 +92,10 @@ pub(crate) fn open(
     let catalogue = Catalogue::new(opened.rooms, opened.next_room, block);
     let history = Arc::new(History {
         inbox: Mutex::new(Inbox::default()),
-        more: Condvar::new(),
+        more: Condvar::default(),
         catalogue: Mutex::new(catalogue),
         desk: Mutex::new(Desk::default()),
-        asked: Condvar::new(),
+        asked: Condvar::default(),
         slowed: Mutex::default(),
         pressed: AtomicBool::new(false),
         failing: AtomicBool::new(false),
@@ -151,23 +157,52 @@ impl Restored {
     }
 
     /// Starts the threads. The writer's ends when it is told to close.
+    #[cfg(not(sim))]
     pub(crate) fn start(self, shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
+        let (archivist, writer) = self.threads(shared);
+        std::thread::Builder::new()
+            .name("archive".into())
+            .spawn(move || or_end(|| to_its_end(archivist.run())))?;
+        std::thread::Builder::new()
+            .name("history".into())
+            .spawn(move || or_end(|| to_its_end(writer.run())))
+    }
+
+    /// There are no threads in a simulated world.
+    #[cfg(sim)]
+    pub(crate) fn start(
+        self,
+        shared: &Arc<Shared>,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        drop(self.work(shared));
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    /// What the two threads do, for a world that has none: the archivist's work, and the writer's.
+    #[cfg(sim)]
+    pub(crate) fn work(
+        self,
+        shared: &Arc<Shared>,
+    ) -> (impl Future<Output = ()> + use<>, impl Future<Output = ()> + use<>) {
+        let (archivist, writer) = self.threads(shared);
+        (archivist.run(), writer.run())
+    }
+
+    fn threads(self, shared: &Arc<Shared>) -> (Archivist, Writer) {
         let Threads { folder, store, reader, keep, books } = self.threads;
         let archivist =
             Archivist { shared: Arc::clone(shared), history: Arc::clone(&self.history), reader };
-        std::thread::Builder::new()
-            .name("archive".into())
-            .spawn(move || or_end(|| archivist.run()))?;
         let writer = Writer::new(Arc::clone(shared), self.history, folder, keep, store, books);
-        std::thread::Builder::new().name("history".into()).spawn(move || or_end(|| writer.run()))
+        (archivist, writer)
     }
 }
 
 /// Without one of its threads the history would keep people waiting for ever: as with a pump, the service starts anew.
+#[cfg(not(sim))]
 fn or_end(run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         tracing::error!("the history panicked: the process ends");
-        std::process::exit(70);
+        end_process();
     }
 }
 

@@ -29,13 +29,15 @@ use super::{
     History,
     backlog::{Backlog, Rooms, Unfiled},
     books::{Books, Settled, journal, places},
+    condvar::{Until, Waited, pause},
     inbox::{Inbox, Job, take_group},
     kept::{Fate, Waiter, Waiting},
+    lost::{LostRuns, forget_lost, write_lost},
     new_epoch,
 };
 use crate::{
     server::{Shared, conn::Conn, mail::Mail, room::Room, voice},
-    store::{self, Cause, DbError, Folder, Hole, Keep, Piece, Store, Transaction},
+    store::{self, DbError, Folder, Keep, Piece, Store, Transaction},
 };
 
 /// The writer. See the module.
@@ -95,51 +97,56 @@ impl Writer {
     }
 
     /// Works until the server has stopped.
-    pub(super) fn run(mut self) {
+    pub(super) async fn run(mut self) {
         loop {
-            let mut jobs = VecDeque::from(self.wait());
+            let mut jobs = VecDeque::from(self.wait().await);
             while !jobs.is_empty() {
                 let (group, bytes, last) = take_group(&mut jobs);
-                self.commit(group);
+                pause().await;
+                self.commit(group).await;
                 self.done(bytes);
                 if let Some(members) = last {
-                    return self.close(members);
+                    return self.close(members).await;
                 }
             }
-            self.tidy();
+            self.tidy().await;
         }
     }
 
     /// What has come since; waits for it. Empty: there is time for other things.
-    fn wait(&mut self) -> Vec<(Job, usize)> {
-        let mut inbox = self.history.inbox.lock();
-        if inbox.is_empty() && !self.has_to_tidy() {
-            let due = if self.store.is_none() {
+    async fn wait(&mut self) -> Vec<(Job, usize)> {
+        let (history, inbox) = (&self.history, &self.history.inbox);
+        let until = |inbox: &Inbox| {
+            if !inbox.is_empty() || self.has_to_tidy() {
+                return Until::Now;
+            }
+            Until::Time(if self.store.is_none() {
                 self.retry_at
             } else {
                 let file_at = (!self.backlog.is_empty()).then_some(self.quiet_at);
                 [self.index_at, file_at].into_iter().flatten().fold(self.tidy_at, Instant::min)
-            };
-            let _either_way = self.history.more.wait_until(&mut inbox, due.into_std());
-        }
+            })
+        };
+        history.more.wait(inbox, until).await;
         // A transaction for each message that nobody waits for would cost more than passing it on to a hundred.
         let may_gather = |inbox: &Inbox| {
-            let is_waited_for = self.history.waiting.load(SeqCst) > 0;
-            inbox.may_wait() && !is_waited_for && !self.history.hurried.load(Relaxed)
+            let is_waited_for = history.waiting.load(SeqCst) > 0;
+            inbox.may_wait() && !is_waited_for && !history.hurried.load(Relaxed)
         };
-        if may_gather(&inbox) {
-            let until = (Instant::now() + HISTORY_GATHERED).into_std();
-            self.history.gathers.store(true, SeqCst);
-            while may_gather(&inbox) {
-                if self.history.more.wait_until(&mut inbox, until).timed_out() {
-                    break;
-                }
-            }
-            self.history.gathers.store(false, SeqCst);
+        if may_gather(&inbox.lock()) {
+            let until = Instant::now() + HISTORY_GATHERED;
+            // Known before it is looked again: who comes to wait after that look tells.
+            history.gathers.store(true, SeqCst);
+            let until = |inbox: &Inbox| {
+                if may_gather(inbox) { Until::Time(until) } else { Until::Now }
+            };
+            while history.more.wait(inbox, until).await == Waited::Told {}
+            history.gathers.store(false, SeqCst);
         }
+        let mut inbox = inbox.lock();
         if self.backlog.is_empty() {
             // Nothing is unfiled, whoever waited for it.
-            self.history.hurried.store(false, Relaxed);
+            history.hurried.store(false, Relaxed);
         }
         inbox.take()
     }
@@ -158,13 +165,14 @@ impl Writer {
     }
 
     /// Writes jobs in one transaction; whoever waited for one of them is told afterwards.
-    fn commit(&mut self, group: Vec<Job>) {
+    async fn commit(&mut self, group: Vec<Job>) {
         self.reopen();
         let mut settled = Settled::default();
         let result = match &self.store {
             None => Err(None),
             Some(_) => self.write(&group, &mut settled).map_err(Some),
         };
+        pause().await;
         match result {
             Ok(()) => self.tell_stored(settled),
             Err(error) => {
@@ -274,18 +282,18 @@ impl Writer {
     }
 
     /// A step of filing, if it is time for one.
-    fn file_due(&mut self) -> Result<(), DbError> {
+    async fn file_due(&mut self) -> Result<(), DbError> {
         let now = Instant::now();
         if self.has_to_file(now) {
             // Who waits for more than this asks again.
             self.history.hurried.store(false, Relaxed);
-            self.file_some()?;
+            self.file_some().await?;
         }
         Ok(())
     }
 
     /// Files what is in the journal, or some of it.
-    fn file_some(&mut self) -> Result<(), DbError> {
+    async fn file_some(&mut self) -> Result<(), DbError> {
         let (filed, piece_done) = self.backlog.take(HISTORY_TIDY_ROWS, true, Instant::now());
         let mut settled = Settled::default();
         if let Err(error) = self.transact(&[], &mut settled, false, (&filed, piece_done)) {
@@ -293,6 +301,7 @@ impl Writer {
             return Err(error);
         }
         self.backlog.filed();
+        pause().await;
         self.tell_stored(settled);
         Ok(())
     }
@@ -459,9 +468,9 @@ impl Writer {
     }
 
     /// What can wait: the index for searching, what is too old, and the log of the database itself.
-    fn tidy(&mut self) {
+    async fn tidy(&mut self) {
         self.reopen();
-        let filed = match self.file_due() {
+        let filed = match self.file_due().await {
             Err(error) if error.is_damaged() => {
                 self.leave_unfiled(&error);
                 Ok(())
@@ -539,10 +548,10 @@ impl Writer {
     }
 
     /// Everything is written: the exact numbers go to the disk, so that the next start goes on from there.
-    fn close(mut self, members: u64) {
+    async fn close(mut self, members: u64) {
         self.reopen();
         while self.store.is_some() && !self.backlog.is_empty() {
-            if let Err(error) = self.file_some() {
+            if let Err(error) = self.file_some().await {
                 self.fail(&error);
             }
         }
@@ -571,31 +580,4 @@ fn file(
 ) -> Result<(), DbError> {
     let Unfiled { room, batches } = unfiled;
     batches.iter().try_for_each(|batch| books.file(transaction, settled, (no, room), batch))
-}
-
-/// Runs of messages, each by its first and its last, by their rooms.
-type LostRuns = BTreeMap<u32, Vec<(u64, u64)>>;
-
-/// What was lost is written down, but of rooms that aren't on disk yet.
-fn forget_lost(lost: &mut LostRuns, books: &Books) {
-    lost.retain(|no, _| !books.has_room(*no));
-}
-
-/// Writes down what was lost, of rooms that are on disk.
-fn write_lost(
-    transaction: &mut Transaction<'_>,
-    lost: &LostRuns,
-    books: &Books,
-    damaged: bool,
-) -> Result<(), DbError> {
-    for (no, runs) in lost.iter().filter(|(no, _)| books.has_room(**no)) {
-        for &(first, last) in runs {
-            match transaction.hole(*no, &Hole { first, last, cause: Cause::NotStored }) {
-                // What is missing there is told as damaged, as the rest of it.
-                Err(error) if damaged && error.is_damaged() => {}
-                written => written?,
-            }
-        }
-    }
-    Ok(())
 }

@@ -257,6 +257,22 @@ fn a_folder_that_was_only_moved_changes_nothing() {
 }
 
 #[test]
+fn a_start_that_was_killed_before_it_was_written_down_changes_nothing() {
+    for close in [true, false] {
+        for starts in 1..=3 {
+            let found = after(close, |place| {
+                let life = bytes(&place.data().join("life"));
+                for _ in 0..starts {
+                    drop(place.open());
+                    fs::write(place.data().join("life"), &life).unwrap();
+                }
+            });
+            assert_eq!(found, (vec![Note::Unclean { rooms: 0 }], false), "{close} {starts}");
+        }
+    }
+}
+
+#[test]
 fn sessions_ids_and_keys_come_back() {
     let place = Place::new();
     let mut kept = place.open();

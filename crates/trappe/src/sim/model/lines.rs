@@ -1,0 +1,80 @@
+//! What members hear that are told no numbers: text and raw. Judged in the end, when it is known which number each text
+//! has.
+
+use super::{Model, Place, Who, short};
+
+/// Something that a connection heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A message.
+    Said(String),
+    /// Numbers that it was told not to wait for.
+    Gap(u64, u64),
+}
+
+/// One stay in one room, over one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    pub(crate) who: Who,
+    pub(crate) room: String,
+    /// The life of the hub to which it was connected.
+    pub(crate) hub: u32,
+    /// Everything after this came, or was announced; none: only the order is promised.
+    pub(crate) from: Option<Place>,
+    pub(crate) heard: Vec<Line>,
+    /// Nothing ended it: it has heard all that there is.
+    pub(crate) to_the_end: bool,
+}
+
+impl Lines {
+    /// Whether the order was the one, without a gap that wasn't announced.
+    pub(super) fn judge(&self, model: &Model) -> Result<(), String> {
+        let Lines { who, room, .. } = self;
+        let mut last = 0;
+        let mut at = self.from.as_ref().map_or(0, |place| place.seq);
+        for line in &self.heard {
+            let (first, next) = match line {
+                Line::Gap(from, to) => (*from, *to),
+                Line::Said(text) => {
+                    let Some(said) = model.said.get(text).filter(|said| said.room == *room) else {
+                        return Err(format!("nobody said {} in {room}", short(text)));
+                    };
+                    let places = said.seen.iter().filter(|(place, life)| {
+                        let in_epoch = self.from.as_ref().is_none_or(|it| it.epoch == place.epoch);
+                        in_epoch && life.is_none_or(|life| life >= self.hub || self.from.is_none())
+                    });
+                    let mut places = places.map(|(place, _)| place.seq).peekable();
+                    if places.peek().is_none() {
+                        // Nobody else had it, and it was lost with the hub.
+                        continue;
+                    }
+                    let Some(seq) = places.find(|seq| *seq > last) else {
+                        return Err(format!(
+                            "one order: member {who} hears {} of {room} again, or after number {last}",
+                            short(text)
+                        ));
+                    };
+                    (seq, seq)
+                }
+            };
+            self.look_between(model, at + 1, first)?;
+            (last, at) = (next, at.max(next));
+        }
+        if self.to_the_end { self.look_between(model, at + 1, u64::MAX) } else { Ok(()) }
+    }
+
+    /// Nothing that others have is missing between two numbers.
+    fn look_between(&self, model: &Model, from: u64, before: u64) -> Result<(), String> {
+        let Lines { who, room, .. } = self;
+        let Some(begin) = self.from.as_ref().filter(|_| from < before) else { return Ok(()) };
+        let log = model.logs.get(&(room.clone(), begin.epoch.clone()));
+        let mut known = log.into_iter().flat_map(|log| log.range(from..before));
+        match known.find(|(_, text)| !model.may_skip(*who, false, text)) {
+            None => Ok(()),
+            Some((seq, text)) => Err(format!(
+                "no gap without notice: member {who} of {room} heard nothing of {} ({seq})",
+                short(text)
+            )),
+        }
+    }
+}
