@@ -65,6 +65,11 @@ impl Cursor {
         self.at
     }
 
+    /// The message that is given, or told as missed, next; its own come without it.
+    pub(super) fn next_seq(&self, view: &View) -> u64 {
+        if self.gap == 0 { view.seq_from(self.at) } else { self.gap }
+    }
+
     /// Whether no record is due any more: it has been written to its end.
     #[must_use]
     pub fn is_through(&self) -> bool {

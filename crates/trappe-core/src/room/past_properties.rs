@@ -359,6 +359,30 @@ proptest! {
     }
 
     #[test]
+    fn after_the_position_that_stands_behind_the_last_messages_comes_all_that_comes(
+        acts in acts(),
+        count in 1..30usize,
+        meanwhile in acts(),
+    ) {
+        let mut world = World::new();
+        for act in &acts {
+            world.act(act);
+        }
+        world.act(&Act::History(count));
+        for act in meanwhile.iter().filter(|act| !matches!(act, Act::Resume(_) | Act::History(_))) {
+            world.act(act);
+        }
+        let events = world.finish();
+        let end = events.iter().rposition(|e| e["ev"] == "history").expect("it was answered");
+        let position = events[end]["pos"].as_str().expect("a position");
+        let (_, had) = position.split_once('@').expect("EPOCH@SEQ");
+        let had: u64 = had.parse().expect("a number");
+        let (got, missed) = understood(&events[end..]);
+        let first = got.into_iter().chain(missed).min();
+        prop_assert!(first.is_none_or(|first| first > had), "{:?} after {}", first, had);
+    }
+
+    #[test]
     fn the_last_messages_are_as_many_as_there_are(acts in acts(), count in 1..30usize) {
         let mut world = World::new();
         for act in &acts {

@@ -14,6 +14,7 @@ use crate::{
     encode::{self, Look, Marks, Wire},
     event::Event,
     limits::{BATCH_RECORDS, DATAGRAM_BYTES, REPLAY_BYTES},
+    message::Position,
     reply,
     words::say,
 };
@@ -172,19 +173,24 @@ pub(super) fn portion(
     (!out.is_empty()).then(|| Box::new(out.into()))
 }
 
-/// What stands before the last messages and after them.
-pub(super) fn around_history(look: Look, view: &View, last: Last) -> (Bytes, Bytes) {
+/// What stands before the last messages and after them: that too up to where the member has had everything.
+pub(super) fn around_history(
+    look: Look,
+    view: &View,
+    last: Last,
+    position: Position,
+) -> (Bytes, Bytes) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let Last { held: count, id, greeting, .. } = last;
     if greeting && count == 0 {
         return (Bytes::new(), Bytes::new());
     }
     if look.is_json() {
-        let (room, position) = (view.life().name.as_str(), view.position());
+        let room = view.life().name.as_str();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         look.event(&mut after, &Event::History { room, count, position, id });
     } else {
-        let position = view.position().to_string();
+        let position = position.to_string();
         look.notice(&mut before, &say(look.lang, "history-begin", &[("count", count.into())]));
         look.notice(&mut after, &say(look.lang, "history-end", &[]));
         if !greeting {

@@ -70,12 +70,12 @@ impl<A> Listener<A> {
             Item::History { room, count, id } => {
                 let view = views.view(room)?;
                 private.replay = Some(Replay::last(room, view, count as u64, id));
-                self.begin_history(view);
+                self.begin_history(room, view);
             }
             Item::Greeting { room, count, before } => {
                 let view = views.view(room)?;
                 private.replay = Some(Replay::greeting(room, view, count as u64, before));
-                self.begin_history(view);
+                self.begin_history(room, view);
             }
             Item::Search { room, words, count, id } => {
                 views.view(room)?;

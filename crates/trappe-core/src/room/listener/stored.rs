@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Answered, Asked, Listener, Views};
 use crate::{
     encode::{self, Look, Marks},
-    message::Record,
+    message::{Position, Record},
     reply::{Found, To},
     room::{
         batch::Batch,
@@ -30,21 +30,31 @@ impl<A> Listener<A> {
         asked.is_some_and(|(_, asked)| asked == Asked::Cursor)
     }
 
+    /// Up to where the member has had everything of a room that it is in; of another, where that is.
+    fn had(&self, room: u32, view: &View) -> Position {
+        match self.cursors().find(|cursor| cursor.room() == room) {
+            Some(cursor) => view.life().position(cursor.next_seq(view) - 1),
+            None => view.position(),
+        }
+    }
+
     /// The store has answered what [`Next::Ask`](super::Next::Ask) asked for: it is written next.
     pub fn answered(&mut self, views: &impl Views, past: &Past) -> Answered {
         let Some((room, asked)) = self.private.as_mut().and_then(|p| p.asked.take()) else {
             return Answered::default();
         };
-        let (Some(view), Some(private)) = (views.view(room), &mut self.private) else {
+        let Some(view) = views.view(room) else {
             // It isn't in that room any more.
             return Answered::default();
         };
+        let position = self.had(room, view);
+        let Some(private) = &mut self.private else { return Answered::default() };
         match (past, asked) {
             (Past::Last { from, count }, Asked::Replay) => {
                 if let Some(replay) = &mut private.replay
                     && let Some(last) = replay.begins_at(*from, *count)
                 {
-                    let around = around_history(self.look, view, last);
+                    let around = around_history(self.look, view, last, position);
                     self.around(around);
                 }
                 Answered::default()
@@ -83,7 +93,7 @@ impl<A> Listener<A> {
                     words,
                     count: seqs.len(),
                     more: *more,
-                    position: view.position(),
+                    position,
                 };
                 let to = To { look: self.look, op: Some("search"), id };
                 let (before, after) = to.around_found(&found);
@@ -125,10 +135,11 @@ impl<A> Listener<A> {
     }
 
     /// The last messages are wanted: what is said before them is written as soon as it is known how many there are.
-    pub(super) fn begin_history(&mut self, view: &View) {
+    pub(super) fn begin_history(&mut self, room: u32, view: &View) {
+        let position = self.had(room, view);
         let Some(private) = &mut self.private else { return };
         if let Some(last) = private.replay.as_mut().and_then(|replay| replay.begins(view)) {
-            let around = around_history(self.look, view, last);
+            let around = around_history(self.look, view, last, position);
             self.around(around);
         }
     }
