@@ -288,7 +288,9 @@ impl<A> Listener<A> {
     #[must_use]
     pub fn oldest(&self, cursor: &Cursor) -> u64 {
         match self.replay() {
-            Some(replay) if replay.room == cursor.room() => cursor.at().min(replay.at),
+            Some(replay) if replay.room == cursor.room() && replay.at < replay.to => {
+                cursor.at().min(replay.at)
+            }
             _ => cursor.at(),
         }
     }

@@ -27,8 +27,11 @@ pub(super) struct Replay {
     pub(super) to: u64,
     /// As for a cursor: the first message that was missed, or is still to be asked of the store; 0 if there is none.
     pub(super) gap: u64,
-    /// One past the last message that is wanted of the store.
+    /// One past the last message that is wanted. Of the log it is `to`; but a view that is trimmed beyond that doesn't know
+    /// its number any more.
     end_seq: u64,
+    /// What follows a position is wanted, not the last messages.
+    is_run: bool,
     /// Certain messages of the store's, instead of all that follow one another.
     these: VecDeque<u64>,
     /// The last messages are wanted, and the store is to be asked where they begin.
@@ -51,12 +54,13 @@ pub(super) struct Last {
 impl Replay {
     fn new(room: u32, at: u64, to: u64) -> Replay {
         let (these, last) = (VecDeque::new(), None);
-        Replay { room, at, to, gap: 0, end_seq: u64::MAX, these, last }
+        Replay { room, at, to, gap: 0, end_seq: u64::MAX, is_run: false, these, last }
     }
 
     /// What follows a position.
     pub(super) fn from(room: u32, view: &View, resumed: &Resumed) -> Replay {
-        Replay { gap: resumed.stored, ..Replay::new(room, resumed.from, view.end()) }
+        let replay = Replay::new(room, resumed.from, view.end());
+        Replay { gap: resumed.stored, end_seq: view.end_seq(), is_run: true, ..replay }
     }
 
     /// The last `count` messages.
@@ -131,7 +135,7 @@ impl Replay {
     /// Whether a gap in what the store has is to be told: certain messages may have anything between them, and where people
     /// read the last messages, numbers that were never given are no news.
     pub(super) fn tells(&self, look: Look, why: Lost) -> bool {
-        let is_for_people = self.end_seq != u64::MAX && !look.is_json();
+        let is_for_people = !self.is_run && !look.is_json();
         self.these.is_empty() && !(is_for_people && why == Lost::Unused)
     }
 }
@@ -145,8 +149,8 @@ pub(super) fn portion(
 ) -> Option<Box<Bytes>> {
     if replay.gap != 0
         && replay.gap < replay.end_seq
-        && let Some(gap) = gap(view, &mut replay.gap, replay.at)
-        && let Some(notice) = gap_notice(look, view, gap)
+        && let Some((from, last)) = gap(view, &mut replay.gap, replay.at)
+        && let Some(notice) = gap_notice(look, view, (from, last.min(replay.end_seq - 1)))
     {
         return Some(notice);
     }
