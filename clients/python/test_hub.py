@@ -52,7 +52,7 @@ class Fake:
 def greets(sock: socket.socket, resumed: bool = False) -> Any:
     """Answers the hello; gives the lines that follow."""
     lines = sock.makefile("rb")
-    lines.readline()
+    lines.readline(), lines.readline()  # an empty one, and /format json
     id = int(lines.readline().rsplit(b'"id":', 1)[1].split(b",")[0].strip(b"}\n"))
     lines.readline()
     more = b',"resumed":true' if resumed else b""

@@ -311,21 +311,21 @@ pub const SHUTDOWN: Duration = Duration::from_millis(4500);
 /// What waits for the disk at most, as batches weigh it; from half of it on whoever speaks waits.
 pub const HISTORY_WAITING_BYTES: usize = 64 << 20;
 /// What one transaction takes at most.
-pub const HISTORY_COMMIT_BYTES: usize = 4 << 20;
+pub const HISTORY_COMMIT_BYTES: usize = if cfg!(sim) { 8 << 10 } else { 4 << 20 };
 /// How long messages that nobody waits for gather before they are written together.
 pub const HISTORY_GATHERED: Duration = Duration::from_millis(5);
 /// From so many places on (rooms, and senders that give their messages numbers) a transaction writes to the journal first.
 pub const HISTORY_PLACES: usize = 4;
 /// What is in the journal is filed in its places once it is so many messages …
-pub const HISTORY_FILED_ROWS: usize = 16_384;
+pub const HISTORY_FILED_ROWS: usize = if cfg!(sim) { 40 } else { 16_384 };
 /// … or so many bytes as batches weigh them, of which four times as many are filed whatever waits; …
-pub const HISTORY_FILED_BYTES: u64 = 4 << 20;
+pub const HISTORY_FILED_BYTES: u64 = if cfg!(sim) { 16 << 10 } else { 4 << 20 };
 /// … after this long; …
 pub const HISTORY_FILED_AFTER: Duration = Duration::from_millis(250);
 /// … or once nothing was said for this long.
 pub const HISTORY_FILED_IDLE: Duration = Duration::from_millis(5);
 /// What is read from disk in one go for one member or request.
-pub const HISTORY_PORTION_BYTES: usize = 16 << 10;
+pub const HISTORY_PORTION_BYTES: usize = if cfg!(sim) { 256 } else { 16 << 10 };
 /// Rooms that are kept on disk; further ones have no history there.
 pub const HISTORY_ROOMS: usize = 100_000;
 /// How long a disk that refused is left alone.
@@ -337,9 +337,9 @@ pub const HISTORY_TIDY: Duration = Duration::from_secs(1);
 /// … and how soon again while there is more of it.
 pub const HISTORY_TIDY_SOON: Duration = Duration::from_millis(10);
 /// Messages that are taken away, or put into the index, in one transaction.
-pub const HISTORY_TIDY_ROWS: usize = 2000;
+pub const HISTORY_TIDY_ROWS: usize = if cfg!(sim) { 7 } else { 2000 };
 /// … and while others wait for the disk.
-pub const HISTORY_BUSY_ROWS: usize = 200;
+pub const HISTORY_BUSY_ROWS: usize = if cfg!(sim) { 3 } else { 200 };
 /// From so many bytes on the database's log is brought into the database.
 pub const HISTORY_LOG_BYTES: u64 = 8 << 20;
 /// What is stored is in the index for searching after this long, unless more is said than that leaves time for.
@@ -398,7 +398,7 @@ pub const CLIENT_GREETING: Duration = Duration::from_secs(10);
 /// How long a hub may take to answer a client's goodbye.
 pub const CLIENT_GOODBYE: Duration = Duration::from_secs(2);
 /// Events that wait for their program: past as many nothing is read, unless an acknowledgement or an answer is waited for …
-pub const CLIENT_EVENTS: usize = 1024;
+pub const CLIENT_EVENTS: usize = if cfg!(sim) { 16 } else { 1024 };
 /// … the same in bytes …
 pub const CLIENT_EVENTS_BYTES: usize = 1 << 20;
 /// … and past so many bytes nothing is read at all.

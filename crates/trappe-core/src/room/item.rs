@@ -64,6 +64,8 @@ pub enum Item<A> {
     Look(Look, bool),
     /// Handed to the shell when reached.
     Act(A),
+    /// The same, and the member is out of a room from there on.
+    Leave(u32, A),
 }
 
 impl<A> Item<A> {

@@ -372,7 +372,7 @@ impl<A> Listener<A> {
             }
             let cursor = self.cursor_mut(i);
             if let Some(gap) = cursor.take_gap(view)
-                && let Some(notice) = gap_notice(look, view, gap)
+                && let Some(notice) = gap_notice(look, view, gap, None)
             {
                 self.half = Some(notice);
                 return Some(Next::Half);
@@ -439,7 +439,7 @@ impl<A> Listener<A> {
         let mut acts = Vec::new();
         for item in private.items {
             self.released += small(item.cost());
-            if let Item::Act(act) = item {
+            if let Item::Act(act) | Item::Leave(_, act) = item {
                 acts.push(act);
             }
         }

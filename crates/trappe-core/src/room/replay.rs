@@ -32,6 +32,8 @@ pub(super) struct Replay {
     end_seq: u64,
     /// What follows a position is wanted, not the last messages.
     is_run: bool,
+    /// The id of the op that asks for the last messages: a gap among them isn't one of what the member hears.
+    pub(super) id: Option<u64>,
     /// Certain messages of the store's, instead of all that follow one another.
     these: VecDeque<u64>,
     /// The last messages are wanted, and the store is to be asked where they begin.
@@ -54,7 +56,7 @@ pub(super) struct Last {
 impl Replay {
     fn new(room: u32, at: u64, to: u64) -> Replay {
         let (these, last) = (VecDeque::new(), None);
-        Replay { room, at, to, gap: 0, end_seq: u64::MAX, is_run: false, these, last }
+        Replay { room, at, to, gap: 0, end_seq: u64::MAX, is_run: false, id: None, these, last }
     }
 
     /// What follows a position.
@@ -83,7 +85,7 @@ impl Replay {
     ) -> Replay {
         let (at, to, held) = view.window(count, end_seq);
         let last = Some(Last { wanted: count - held, held, id, greeting });
-        Replay { end_seq, last, ..Replay::new(room, at, to) }
+        Replay { end_seq, id, last, ..Replay::new(room, at, to) }
     }
 
     /// Certain messages of the store's.
@@ -150,7 +152,8 @@ pub(super) fn portion(
     if replay.gap != 0
         && replay.gap < replay.end_seq
         && let Some((from, last)) = gap(view, &mut replay.gap, replay.at)
-        && let Some(notice) = gap_notice(look, view, (from, last.min(replay.end_seq - 1)))
+        && let Some(notice) =
+            gap_notice(look, view, (from, last.min(replay.end_seq - 1)), replay.id)
     {
         return Some(notice);
     }
@@ -218,15 +221,20 @@ pub(super) fn one(out: &mut Vec<u8>, look: Look, view: &View, seq: u64, record: 
 
 /// The notice that a message is missed because it doesn't fit into a datagram.
 pub(super) fn mtu_notice(look: Look, view: &View, seq: u64) -> Option<Box<Bytes>> {
-    missed(look, view, (seq, seq), "mtu", || {
+    missed(look, view, ((seq, seq), None), "mtu", || {
         let args = [("from", seq.into()), ("limit", DATAGRAM_BYTES.into())];
         say(look.lang, "gap-mtu", &args)
     })
 }
 
 /// The notice of a gap.
-pub(super) fn gap_notice(look: Look, view: &View, gap: (u64, u64)) -> Option<Box<Bytes>> {
-    lost(look, view, gap, "slow")
+pub(super) fn gap_notice(
+    look: Look,
+    view: &View,
+    gap: (u64, u64),
+    id: Option<u64>,
+) -> Option<Box<Bytes>> {
+    lost(look, view, gap, "slow", id)
 }
 
 /// The notice that messages are in no history.
@@ -235,19 +243,26 @@ pub(super) fn lost_notice(
     view: &View,
     gap: (u64, u64),
     why: Lost,
+    id: Option<u64>,
 ) -> Option<Box<Bytes>> {
-    lost(look, view, gap, why.as_str())
+    lost(look, view, gap, why.as_str(), id)
 }
 
-fn lost(look: Look, view: &View, gap: (u64, u64), cause: &'static str) -> Option<Box<Bytes>> {
-    missed(look, view, gap, cause, || reply::gap(look.lang, cause, gap))
+fn lost(
+    look: Look,
+    view: &View,
+    gap: (u64, u64),
+    cause: &'static str,
+    id: Option<u64>,
+) -> Option<Box<Bytes>> {
+    missed(look, view, (gap, id), cause, || reply::gap(look.lang, cause, gap))
 }
 
 /// The notice that messages are missed: an event with its cause, or a sentence.
 fn missed(
     look: Look,
     view: &View,
-    (from, to): (u64, u64),
+    ((from, to), id): ((u64, u64), Option<u64>),
     cause: &'static str,
     sentence: impl FnOnce() -> String,
 ) -> Option<Box<Bytes>> {
@@ -255,7 +270,7 @@ fn missed(
     if look.is_json() {
         let room = view.life().name.as_str();
         let (from, to) = (Some(from), Some(to));
-        look.event(&mut out, &Event::Gap { room, from, to, cause, oldest: None, id: None });
+        look.event(&mut out, &Event::Gap { room, from, to, cause, oldest: None, id });
     } else if look.format == Format::Raw {
         // Raw has no line for it: such a member is closed instead, or has asked to go on without.
         return None;

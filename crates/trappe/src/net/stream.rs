@@ -1,5 +1,5 @@
-//! The streams of connections, as the server has them: tokio's. In a simulated world (`--cfg sim`) its own, with the same
-//! names. What is here of a writing end never waits.
+//! The streams of connections, as the server has them: tokio's. In a simulated world (`--cfg sim`) its own, with the
+//! same names. What is here of a writing end never waits.
 
 #[cfg(not(sim))]
 pub(crate) use self::real::*;
@@ -86,8 +86,9 @@ mod real {
         }
     }
 
-    /// The runtime is told that the socket takes no more, and so will tell when it does again. Before that it isn't asked: its
-    /// note of what is ready is one more line of cache for each write, and a socket is nearly always ready.
+    /// The runtime is told that the socket takes no more, and so will tell when it does again. Before that it isn't
+    /// asked: its note of what is ready is one more line of cache for each write, and a socket is nearly always
+    /// ready.
     fn blocked(half: &OwnedWriteHalf, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::WouldBlock {
             let told = half.as_ref().try_io(Interest::WRITABLE, || Err::<(), _>(error));

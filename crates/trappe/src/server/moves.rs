@@ -80,7 +80,7 @@ fn get_up(
     if announced && voice.session.greeted() {
         voice.notice(shared, conn, now, room, Kind::Left(None));
     }
-    voice.queue(shared, conn, Item::Act(Act::Leave(room.id)));
+    voice.queue(shared, conn, Item::Leave(room.id, Act::Leave(room.id)));
     voice.rise(room.id);
     shared.attend(conn, false);
 }

@@ -415,7 +415,7 @@ impl Reader {
         }
         self.said();
         if let State::Talking(talk) = &mut self.state {
-            let _verdict = talk.finish(&self.shared, &self.conn);
+            let _verdict = talk.stop(&self.shared, &self.conn);
         }
         if !matches!(self.state, State::Deaf(_)) {
             self.deafen();

@@ -111,15 +111,14 @@ impl Pump {
         shard.left = shard.left.min(shard.members.len());
         shard.behind -= usize::from(cursor.behind);
         shard.front.forget(number);
-        let moved = shard.members.get(cursor.place as usize).copied();
-        let passing = shard.left > 0;
-        if let Some(moved) = moved {
+        if let Some(moved) = shard.members.get(cursor.place as usize).copied() {
+            if shard.left > 0 {
+                // It may have been moved to where the pass has been already: the pass goes round once more, since what is
+                // kept after it is only what those need who are known to be behind.
+                shard.left = shard.members.len();
+            }
             if let Some(other) = self.slots[moved as usize].listener.cursor_in(room) {
                 other.place = cursor.place;
-            }
-            if passing {
-                // It may have been moved to where the pass has been already.
-                self.urge(moved);
             }
         }
         self.leave_log(room, number);

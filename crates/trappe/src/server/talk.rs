@@ -302,6 +302,26 @@ impl Talk {
         verdict
     }
 
+    /// The server stops, and the stream goes on: what is unfinished is a message all the same. But in JSON it is
+    /// dropped: half an object would be refused, and its sender takes that for the answer to all of it, which it else
+    /// says again to the next server.
+    pub(super) fn stop(&mut self, shared: &Shared, conn: &Arc<Conn>) -> Verdict {
+        let verdict = self.catch_up(shared, conn);
+        if verdict == Verdict::GoOn
+            && self.voice.session.look().is_json()
+            && let Input::Stream(framer) = &mut self.input
+        {
+            let bytes = framer.forget();
+            if bytes > 0 {
+                let dropped = Frame::Unfinished { bytes };
+                tell(&mut self.reads, shared, conn, &self.voice, &[], &dropped);
+            }
+            self.voice.flush(shared, conn);
+            return verdict;
+        }
+        if verdict == Verdict::GoOn { self.finish(shared, conn) } else { verdict }
+    }
+
     fn drain(
         &mut self,
         shared: &Shared,

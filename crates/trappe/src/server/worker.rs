@@ -328,7 +328,7 @@ impl Worker {
             // Nobody will read it; but its reader, if there still is one, goes on to the end.
             _ => {
                 conn.release(item.cost());
-                if let Item::Act(act) = item {
+                if let Item::Act(act) | Item::Leave(_, act) = item {
                     self.pump.cancel(conn.number(), &act);
                 }
             }

@@ -1,10 +1,10 @@
 //! A simulated disk: everything that a server keeps in its data folder, in memory, and what becomes of it when the disk
 //! fails, the process is killed or the power is cut.
 //!
-//! SQLite comes here by a file system of its own ([`vfs`], the default one), what the store does beside it by [`files`].
-//! Each thread has one disk. What is written is at once what is read (the page cache) and outlives the process; what a power
-//! cut leaves is what was synced, and of the rest whatever chance lets be there. Equal seeds and equal operations give equal
-//! disks, byte for byte.
+//! SQLite comes here by a file system of its own ([`vfs`], the default one), what the store does beside it by
+//! [`files`]. Each thread has one disk. What is written is at once what is read (the page cache) and outlives the
+//! process; what a power cut leaves is what was synced, and of the rest whatever chance lets be there. Equal seeds and
+//! equal operations give equal disks, byte for byte.
 
 pub(crate) mod files;
 mod locks;
@@ -37,8 +37,8 @@ pub(crate) enum DiskState {
     Full,
     /// Writes fail (EIO), after a part of them.
     Fails,
-    /// Syncs fail (EIO). What they should have brought to the disk counts as clean from then on, as on Linux: it is read, but
-    /// a power cut takes it, and no later sync brings it there.
+    /// Syncs fail (EIO). What they should have brought to the disk counts as clean from then on, as on Linux: no later
+    /// sync brings it there, and a power cut takes it. Until then it is read, or what was there before.
     SyncFails,
 }
 
@@ -50,10 +50,11 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// An empty disk in the place of the one that this thread had. SQLite goes to it from here on, and takes its chance from
-    /// this life's seed.
+    /// An empty disk in the place of the one that this thread had. SQLite goes to it from here on, and takes its chance
+    /// from this life's seed.
     ///
-    /// SQLite's own random numbers are one stream for all threads of a process: two lives at once belong into two processes.
+    /// SQLite's own random numbers are one stream for all threads of a process: two lives at once belong into two
+    /// processes.
     pub(crate) fn new() -> Disk {
         vfs::register();
         DISK.set(Some(State::new()));
@@ -73,8 +74,8 @@ impl Disk {
         here(|disk| disk.set(state));
     }
 
-    /// The process dies in the middle of the `ops`th operation from here on (1: the next one), of those that change anything:
-    /// writing, syncing, cutting a file, and making, renaming or removing a name. None: it doesn't.
+    /// The process dies in the middle of the `ops`th operation from here on (1: the next one), of those that change
+    /// anything: writing, syncing, cutting a file, and making, renaming or removing a name. None: it doesn't.
     #[expect(clippy::unused_self, reason = "it is this thread's disk, and there is one")]
     pub(crate) fn die_in(&self, ops: Option<u32>) {
         here(|disk| disk.die_in = ops);
@@ -86,15 +87,15 @@ impl Disk {
         here(State::die);
     }
 
-    /// Whether the process has died. Whatever it does from then on is refused here, and must be heard by nobody: a process
-    /// that is killed in a system call says nothing any more.
+    /// Whether the process has died. Whatever it does from then on is refused here, and must be heard by nobody: a
+    /// process that is killed in a system call says nothing any more.
     #[expect(clippy::unused_self, reason = "it is this thread's disk, and there is one")]
     pub(crate) fn has_died(&self) -> bool {
         has_died()
     }
 
-    /// Another process may begin. What the last one has left open is dead for ever. With `power`, what wasn't synced is there,
-    /// or gone, or there in part, by chance.
+    /// Another process may begin. What the last one has left open is dead for ever. With `power`, what wasn't synced is
+    /// there, or gone, or there in part, by chance.
     #[expect(clippy::unused_self, reason = "it is this thread's disk, and there is one")]
     pub(crate) fn come_back(&self, power: bool) {
         here(|disk| disk.come_back(power));

@@ -112,8 +112,9 @@ impl Hub {
         &self.shared
     }
 
-    /// Ends it at once, as `kill -9` does: its kernel closes its sockets. Or, by chance, as a machine does that loses its
-    /// power: its connections are reset. What it has written to the disk is the disk's to keep, which must be told before.
+    /// Ends it at once, as `kill -9` does: its kernel closes its sockets. Or, by chance, as a machine does that loses
+    /// its power: its connections are reset. What it has written to the disk is the disk's to keep, which must be
+    /// told before.
     pub(crate) fn kill(self) {
         if process::toss() {
             net::reset_all();
@@ -121,8 +122,8 @@ impl Hub {
         drop(self);
     }
 
-    /// Stops it in good order: what was accepted is delivered, and kept. Ready also when it dies meanwhile. Dropped before
-    /// it is ready, it kills the hub.
+    /// Stops it in good order: what was accepted is delivered, and kept. Ready also when it dies meanwhile. Dropped
+    /// before it is ready, it kills the hub.
     pub(crate) async fn stop(mut self) {
         let ends = self.ends.take().expect("it is stopped once");
         let shared = Arc::clone(&self.shared);

@@ -129,6 +129,7 @@ struct Life<'a> {
 enum Step {
     Say,
     Burst,
+    Flood,
     Chorus,
     Wait,
     WaitLong,
@@ -216,9 +217,9 @@ impl<'a> Life<'a> {
         let config = &self.plan.config;
         let room =
             u64::try_from(config.lag_room_bytes).unwrap_or(u64::MAX).max(config.retain_bytes);
-        // What is appended is only looked at when it is sealed.
-        let slack = 256 << 10;
-        let most = (room + slack) * self.plan.rooms.len() as u64;
+        // A batch is kept whole; what isn't published yet, or waits for the disk, comes on top.
+        let slack = if self.plan.on_disk { 4 << 20 } else { 160 << 10 };
+        let most = room * self.plan.rooms.len() as u64 + slack;
         let kept = hub.shared().kept_bytes();
         if kept > most {
             let sentence = format!("bounds hold: the rooms keep {kept} bytes, {most} at most");
@@ -233,6 +234,7 @@ impl<'a> Life<'a> {
         let step = self.chance.weighted(&[
             (50, Step::Say),
             (4, Step::Burst),
+            (weights.floods, Step::Flood),
             (4, Step::Chorus),
             (20, Step::Wait),
             (3, Step::WaitLong),
@@ -264,6 +266,14 @@ impl<'a> Life<'a> {
         ]);
         match step {
             Step::Say => self.someone_says(),
+            Step::Flood => {
+                let who = self.someone();
+                self.world.note(&format!("a flood by {}", self.members[who].who));
+                for _ in 0..self.chance.size(50..=120) {
+                    let bytes = self.chance.size(500..=3000);
+                    self.says_so_much(who, bytes);
+                }
+            }
             Step::Burst => {
                 let who = self.someone();
                 for _ in 0..self.chance.size(2..=30) {
@@ -376,7 +386,10 @@ impl<'a> Life<'a> {
             Kind::Library => drop(spawn_local(Library::new(body, chance, rooms).live(obeyed))),
             Kind::Json => drop(spawn_local(Json::new(body, chance, rooms).live(obeyed))),
             Kind::Text | Kind::Raw => {
-                let text = Text::new(body, chance, kind == Kind::Raw);
+                // A gap that was owed in text isn't told to who is in raw by then.
+                let config = &self.plan.config;
+                let skips_gaps = config.raw_gap_skip || config.lag_room_bytes < 64 << 10;
+                let text = Text::new(body, chance, kind == Kind::Raw, skips_gaps);
                 drop(spawn_local(text.live(obeyed)));
             }
             Kind::Post => drop(spawn_local(post::live(body, chance, obeyed))),
@@ -401,6 +414,16 @@ impl<'a> Life<'a> {
 
     /// A member says something new in one of its rooms.
     fn says(&mut self, who: usize) {
+        let bytes = if self.chance.percent(self.plan.weights.long) {
+            let most = if self.chance.one_in(10) { 9000 } else { 1500 };
+            self.chance.size(1..=most)
+        } else {
+            0
+        };
+        self.says_so_much(who, bytes);
+    }
+
+    fn says_so_much(&mut self, who: usize, bytes: usize) {
         let rooms: Vec<String> = self.members[who].doing.borrow().rooms.keys().cloned().collect();
         if rooms.is_empty() {
             return;
@@ -408,9 +431,7 @@ impl<'a> Life<'a> {
         let room = self.chance.pick(&rooms).clone();
         self.texts += 1;
         let mut text = format!("m{}k{}z", self.members[who].who, self.texts);
-        if self.chance.percent(self.plan.weights.long) {
-            let most = if self.chance.one_in(10) { 9000 } else { 1500 };
-            let bytes = self.chance.size(1..=most);
+        if bytes > 0 {
             text.push(' ');
             text.push_str(&"x".repeat(bytes));
         }

@@ -16,7 +16,7 @@ use std::{
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{
-    model::{Model, Place, Who},
+    model::{How, Model, Place, Who},
     net::Link,
 };
 
@@ -72,6 +72,9 @@ pub(crate) struct Doing {
     pub(crate) asks: bool,
     /// The rooms that it is in, or on its way to, each with up to where it has had it.
     pub(crate) rooms: BTreeMap<String, Option<Place>>,
+    /// Connections from which it has taken its session over, and that the hub hasn't ended yet; each with whether that is
+    /// promised no more.
+    pub(crate) ghosts: Vec<Rc<Cell<bool>>>,
     /// Its connection.
     pub(crate) link: Option<Link>,
 }
@@ -105,6 +108,8 @@ pub(crate) struct Told {
     pub(crate) hub: u32,
     /// Somebody may have been away for longer than a session is kept.
     pub(crate) is_long_away: bool,
+    /// Nothing happens any more: who ends now has heard all that there is.
+    pub(crate) is_over: bool,
     began: Instant,
     /// When the last line was noted.
     noted: Duration,
@@ -125,6 +130,7 @@ impl World {
             tally: Tally::new(),
             hub: 0,
             is_long_away: false,
+            is_over: false,
             began: Instant::now(),
             noted: Duration::ZERO,
             trace: Vec::new(),
@@ -192,12 +198,17 @@ impl Body {
     }
 
     /// It begins to say something.
-    pub(crate) fn says(&self, room: &str, text: &str) {
+    pub(crate) fn says(&self, room: &str, text: &str, how: How) {
         self.note(&format!("says {} in {room}", shown(text)));
         self.world.with(|told| {
             *told.tally.entry("said").or_default() += 1;
-            told.model.says(self.who, room, text);
+            told.model.says(self.who, room, text, how);
         });
+    }
+
+    /// It writes something that isn't speech, and may become so where it is cut short.
+    pub(crate) fn writes(&self, room: &str, text: &str) {
+        self.world.with(|told| told.model.writes(self.who, room, text));
     }
 
     /// What it said is acknowledged.

@@ -98,6 +98,8 @@ fn replay(seed: u64, twice: bool) -> io::Result<bool> {
         let _closed = writeln!(io::stdout(), "seed {seed} broke a promise: {}", many::ENDLESS);
         std::process::exit(1);
     });
+    let log = tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false);
+    log.with_max_level(tracing::Level::DEBUG).with_writer(io::stdout).init();
     members::tell_aloud(true);
     let lived = life::live(seed);
     members::tell_aloud(false);

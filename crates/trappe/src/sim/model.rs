@@ -15,6 +15,7 @@
 //! looks in both directions.
 
 mod lines;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,11 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(epoch: &str, seq: u64) -> Place {
         Place { epoch: epoch.to_owned(), seq }
+    }
+
+    /// Whether it is the same one. A room that begins a new epoch on a disk that has failed goes on with its numbers.
+    fn is(&self, other: &Place, renewed: bool) -> bool {
+        self.seq == other.seq && (renewed || self.epoch == other.epoch)
     }
 
     /// Reads `EPOCH@SEQ`.
@@ -68,10 +74,25 @@ pub(crate) struct Gap {
 pub(crate) enum Entry {
     /// It wasn't there, or wants to know nothing of what was.
     New,
+    /// It was there, and is told where the room is: what was said since it connected may still come (docs/protocol.md §1).
+    Found,
     /// It goes on after a lost connection: it has had everything up to here.
     Back,
     /// It asks for what it has had once more.
     Again,
+}
+
+/// How something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Under a number of its sender's own: it bears the same one when it is said again.
+    Numbered,
+    /// Whole, or not at all, but under no number.
+    Whole,
+    /// As a line: where the connection ends in the middle of it, what came before that is said (PROTOCOL §2, rule 2).
+    Line,
+    /// What was left of a line.
+    Piece,
 }
 
 /// Something that was said: each text is said once.
@@ -79,6 +100,7 @@ pub(crate) enum Entry {
 struct Said {
     who: Who,
     room: String,
+    how: How,
     acked: Option<Place>,
     /// Its sender waits for nothing more.
     ended: bool,
@@ -95,8 +117,13 @@ struct Listener {
     at: u64,
     /// The last number that it heard since it came.
     last: u64,
+    /// What it has had of this epoch, over all of its connections.
+    had: BTreeSet<u64>,
+    /// Gaps among what it had asked for, as far as it can't tell them from its own.
+    excused: Vec<(u64, u64)>,
     /// A client that passes on each message once: what it has passed on.
     once: Option<BTreeSet<String>>,
+    is_unknown: bool,
 }
 
 /// Numbers that a listener passed over.
@@ -106,6 +133,9 @@ struct Skip {
     room: String,
     epoch: String,
     range: (u64, u64),
+    /// What it had before, of these.
+    had: BTreeSet<u64>,
+    excused: Vec<(u64, u64)>,
     once: bool,
 }
 
@@ -173,16 +203,31 @@ impl Model {
     ///
     /// # Panics
     /// The same text was said before: the world's own mistake.
-    pub(crate) fn says(&mut self, who: Who, room: &str, text: &str) {
+    pub(crate) fn says(&mut self, who: Who, room: &str, text: &str, how: How) {
         let said = Said {
             who,
             room: room.to_owned(),
+            how,
             acked: None,
             ended: false,
             seen: BTreeMap::new(),
             heard_by: BTreeSet::new(),
         };
+        let before = self.said.get(text);
+        if how == How::Piece || before.is_some_and(|it| it.how == How::Piece) {
+            // It is found in both, and can't be told from the other.
+            self.said.entry(text.to_owned()).or_insert(said);
+            return;
+        }
         assert!(self.said.insert(text.to_owned(), said).is_none(), "{} is said twice", short(text));
+    }
+
+    /// Somebody writes a line that is no speech, unless its connection ends in the middle of it.
+    pub(crate) fn writes(&mut self, who: Who, room: &str, text: &str) {
+        if !self.said.contains_key(text) {
+            self.says(who, room, text, How::Line);
+            self.given_up(text);
+        }
     }
 
     /// What somebody said is acknowledged. `hub` is the life of the hub from which that came.
@@ -190,8 +235,9 @@ impl Model {
         let Some(said) = self.said.get_mut(text) else { return };
         said.ended = true;
         let room = said.room.clone();
+        let renewed = self.disk_failed;
         match &said.acked {
-            Some(before) if before != place => {
+            Some(before) if !before.is(place, renewed) => {
                 let before = before.clone();
                 return self.breaks(format!(
                     "at most once: {} was acknowledged as {before:?} and then as {place:?}",
@@ -231,18 +277,34 @@ impl Model {
     /// A member is in a room, after a number. `once`: it passes on no text twice.
     pub(crate) fn enters(&mut self, who: Who, room: &str, place: &Place, how: Entry, once: bool) {
         let key = (who, room.to_owned());
-        let Some(listener) = self.listeners.get_mut(&key).filter(|_| how != Entry::New) else {
+        let is_new = matches!(how, Entry::New | Entry::Found);
+        let Some(listener) = self.listeners.get_mut(&key).filter(|_| !is_new) else {
             let once = once.then(BTreeSet::new);
             let Place { epoch, seq } = place.clone();
-            self.listeners.insert(key, Listener { epoch, at: seq, last: seq, once });
+            let last = if how == Entry::Found { 0 } else { seq };
+            let (had, excused) = (BTreeSet::new(), Vec::new());
+            self.listeners.insert(
+                key,
+                Listener { epoch, at: seq, last, had, excused, once, is_unknown: false },
+            );
             return;
         };
         let (at, same) = (listener.at, listener.epoch == place.epoch);
         (listener.at, listener.last) = (place.seq, place.seq);
-        listener.epoch.clone_from(&place.epoch);
+        if !same {
+            listener.epoch.clone_from(&place.epoch);
+            listener.had.clear();
+        }
         if how == Entry::Back && same {
             self.skips(&key, (at + 1, place.seq));
         }
+    }
+
+    /// A client comes back to a hub that doesn't know it any more: where a room begins a new epoch then, others may have the
+    /// numbers of who spoke there before, so that it passes on what bears them.
+    pub(crate) fn is_unknown(&mut self, who: Who) {
+        let its = self.listeners.iter_mut().filter(|((other, _), _)| *other == who);
+        its.for_each(|(_, listener)| listener.is_unknown = true);
     }
 
     /// A member has left a room: it is owed nothing there any more.
@@ -277,7 +339,9 @@ impl Model {
         let (at, last) = (listener.at, listener.last);
         listener.last = seq.max(last);
         listener.at = seq.max(at);
-        let again = listener.once.as_mut().is_some_and(|once| !once.insert(text.to_owned()));
+        listener.had.insert(seq);
+        let again = listener.once.as_mut().is_some_and(|once| !once.insert(text.to_owned()))
+            && self.said.get(text).is_some_and(|said| said.how == How::Numbered);
         if seq <= last {
             self.breaks(format!(
                 "one order: member {who} hears {} as {seq} of {room} after {last}",
@@ -298,10 +362,18 @@ impl Model {
     pub(crate) fn misses(&mut self, who: Who, room: &str, gap: &Gap, hub: u32) {
         let key = (who, room.to_owned());
         let Some(listener) = self.listeners.get_mut(&key) else { return };
-        let (at, last, epoch) = (listener.at, listener.last, listener.epoch.clone());
+        let (at, epoch) = (listener.at, listener.epoch.clone());
+        // A client's position stands before words of its own that weren't acknowledged: a gap may begin there, and have in
+        // it what came after them.
+        let last = if listener.once.is_some() { 0 } else { listener.last };
+        let told = gap.from.zip(gap.to);
         let (from, to) = match (&gap.oldest, gap.from, gap.to) {
             (Some(oldest), ..) if oldest.epoch != epoch => {
                 listener.epoch.clone_from(&oldest.epoch);
+                listener.had.clear();
+                if std::mem::take(&mut listener.is_unknown) {
+                    listener.once.iter_mut().for_each(BTreeSet::clear);
+                }
                 (listener.at, listener.last) =
                     (oldest.seq.saturating_sub(1), oldest.seq.saturating_sub(1));
                 if gap.cause != "epoch" {
@@ -318,7 +390,7 @@ impl Model {
             }
         };
         listener.at = at.max(to);
-        listener.last = last.max(to);
+        listener.last = listener.last.max(to);
         if gap.oldest.is_none() && (from > to || from <= last) {
             self.breaks(format!(
                 "a gap doesn't lie: member {who} of {room}, who has had {last}, is told {gap:?}"
@@ -328,10 +400,17 @@ impl Model {
         self.is_told(Told {
             room: room.to_owned(),
             epoch,
-            range: (from, to),
+            range: told.unwrap_or((from, to)),
             cause: gap.cause.clone(),
             hub,
         });
+    }
+
+    /// A member is told of a gap, and can't tell whether that is one of what it hears, or of what it asked for.
+    pub(crate) fn may_miss(&mut self, who: Who, room: &str, from: u64, to: u64) {
+        if let Some(listener) = self.listeners.get_mut(&(who, room.to_owned())) {
+            listener.excused.push((from, to));
+        }
     }
 
     /// A member is told that it has had everything up to here.
@@ -340,6 +419,7 @@ impl Model {
         let Some(listener) = self.listeners.get_mut(&key) else { return };
         let at = listener.at;
         listener.at = at.max(place.seq);
+        listener.is_unknown = false;
         if listener.epoch != place.epoch {
             let epoch = listener.epoch.clone();
             return self.breaks(format!(
@@ -347,6 +427,13 @@ impl Model {
             ));
         }
         self.skips(&key, (at + 1, place.seq));
+    }
+
+    /// The last number of a room that was acknowledged so far.
+    pub(crate) fn last_acked(&self, room: &str, epoch: &str) -> u64 {
+        let acked = self.said.values().filter(|said| said.room == room);
+        let acked = acked.filter_map(|said| said.acked.as_ref().filter(|it| it.epoch == epoch));
+        acked.map(|place| place.seq).max().unwrap_or(0)
     }
 
     /// The last messages up to a place, `asked` at most, as a member was given them: those that were acknowledged are
@@ -366,12 +453,14 @@ impl Model {
         for (seq, text) in shown {
             self.sees(room, &Place::new(&end.epoch, *seq), text, Some(hub));
         }
-        let first = if shown.len() < asked { 0 } else { shown[0].0 };
+        // A disk that hangs isn't waited for: then it is what the log holds.
+        let is_part = shown.len() >= asked || self.disk_failed;
+        let first = if is_part { shown.first().map_or(u64::MAX, |it| it.0) } else { 0 };
         let missing = self.said.iter().find(|(text, said)| {
             let place = said.acked.as_ref().filter(|it| it.epoch == end.epoch);
             said.room == room
                 && place.is_some_and(|it| (first..=end.seq).contains(&it.seq))
-                && !shown.iter().any(|(_, it)| it == *text)
+                && !shown.iter().any(|(_, it)| it == *text || self.is_cut(text, it))
         });
         if let Some((text, said)) = missing
             && !(self.promises.forgets && first == 0)
@@ -408,11 +497,18 @@ impl Model {
     }
 
     /// All that is kept of a room at the end, as one reads it who begins at the start; `oldest` is what was told to be the
-    /// oldest.
-    pub(crate) fn is_kept(&mut self, room: &str, epoch: &str, oldest: u64, kept: &[(u64, String)]) {
+    /// oldest. A hub without a disk may have let go of what its reader was too `slow` for.
+    pub(crate) fn is_kept(
+        &mut self,
+        (room, epoch): (&str, &str),
+        oldest: u64,
+        slow: &[(u64, u64)],
+        kept: &[(u64, String)],
+    ) {
         let mut by_text: BTreeMap<&str, u64> = BTreeMap::new();
         for (seq, text) in kept {
-            if let Some(before) = by_text.insert(text, *seq) {
+            let is_piece = self.said.get(text).is_some_and(|said| said.how == How::Piece);
+            if let Some(before) = by_text.insert(text, *seq).filter(|_| !is_piece) {
                 self.broken.push(format!(
                     "at most once: {} is kept as {before} and as {seq} of {room}",
                     short(text)
@@ -422,9 +518,12 @@ impl Model {
         for (text, said) in self.said.iter().filter(|(_, said)| said.room == room) {
             let Some(place) = &said.acked else { continue };
             let is_due = if self.promises.disk { true } else { place.epoch == epoch };
-            let is_forgotten = self.promises.forgets && place.seq < oldest;
+            let is_forgotten = self.promises.forgets && place.seq < oldest
+                || !self.promises.disk && is_in(slow, place.seq);
             let found = by_text.get(text.as_str());
-            if is_due && !is_forgotten && found != Some(&place.seq) {
+            let is_piece =
+                || kept.iter().any(|(seq, it)| *seq == place.seq && self.is_cut(text, it));
+            if is_due && !is_forgotten && found != Some(&place.seq) && !is_piece() {
                 self.broken.push(format!(
                     "acknowledged is there: {} was acknowledged as {place:?} of {room}, and is kept as {found:?}",
                     short(text)
@@ -441,131 +540,11 @@ impl Model {
             }
         }
     }
+}
 
-    // ---- the rules ----
-
-    /// Somebody has seen a text at a place.
-    fn sees(&mut self, room: &str, place: &Place, text: &str, hub: Option<u32>) {
-        let Some(said) = self.said.get_mut(text).filter(|said| said.room == room) else {
-            return self.breaks(format!("nobody said {} in {room}", short(text)));
-        };
-        let (who, acked) = (said.who, said.acked.clone());
-        let seen = said.seen.entry(place.clone()).or_insert(hub);
-        // The earliest that is known.
-        *seen = (*seen).min(hub).or(*seen).or(hub);
-        let others = said.seen.iter().filter(|(other, _)| *other != place);
-        // Said again only after a crash: a hub says nothing twice.
-        let twice = others
-            .filter(|(_, life)| life.is_some() && **life == hub)
-            .map(|(it, _)| it.clone())
-            .next();
-        if let Some(other) = twice {
-            self.breaks(format!(
-                "at most once: {} of member {who} is {other:?} and {place:?} of {room} in one life of the hub",
-                short(text)
-            ));
-        }
-        if let Some(acked) = &acked
-            && acked != place
-            && hub.is_some()
-            && self.said[text].seen.get(acked).is_some_and(|life| *life <= hub && life.is_some())
-        {
-            self.breaks(format!(
-                "at most once: {} was acknowledged as {acked:?}, and is seen as {place:?} of {room} later",
-                short(text)
-            ));
-        }
-        let log = self.logs.entry((room.to_owned(), place.epoch.clone())).or_default();
-        let before = log.entry(place.seq).or_insert_with(|| text.to_owned());
-        if before != text {
-            let before = before.clone();
-            return self.breaks(format!(
-                "one order: {place:?} of {room} is {} and {}",
-                short(&before),
-                short(text)
-            ));
-        }
-        let missed = self.skips.iter().find(|skip| {
-            skip.room == room
-                && skip.epoch == place.epoch
-                && (skip.range.0..=skip.range.1).contains(&place.seq)
-                && !self.may_skip(skip.who, skip.once, text)
-        });
-        if let Some(skip) = missed {
-            let who = skip.who;
-            self.breaks(format!(
-                "no gap without notice: member {who} passed over {} ({place:?} of {room})",
-                short(text)
-            ));
-        }
-        let lie = self.gaps.iter().find(|gap| {
-            gap.cause == "unused"
-                && gap.room == room
-                && gap.epoch == place.epoch
-                && gap.has(place.seq)
-                && hub.is_some_and(|hub| hub >= gap.hub)
-        });
-        if let Some(gap) = lie {
-            let gap = format!("{gap:?}");
-            self.breaks(format!("a gap doesn't lie: {} is {place:?}, in {gap}", short(text)));
-        }
-    }
-
-    /// Whether a member may hear nothing of a text: it is its own, or was passed on to it already.
-    fn may_skip(&self, who: Who, once: bool, text: &str) -> bool {
-        let said = self.said.get(text);
-        said.is_none_or(|said| said.who == who || once && said.heard_by.contains(&who))
-    }
-
-    /// A listener passes over these numbers.
-    fn skips(&mut self, (who, room): &(Who, String), (from, to): (u64, u64)) {
-        let Some(listener) = self.listeners.get(&(*who, room.clone())).filter(|_| from <= to)
-        else {
-            return;
-        };
-        let (epoch, once) = (listener.epoch.clone(), listener.once.is_some());
-        let log = self.logs.get(&(room.clone(), epoch.clone()));
-        let mut known = log.into_iter().flat_map(|log| log.range(from..=to));
-        if let Some((seq, text)) = known.find(|(_, text)| !self.may_skip(*who, once, text)) {
-            let sentence = format!(
-                "no gap without notice: member {who} passed over {} ({epoch}@{seq} of {room})",
-                short(text)
-            );
-            self.broken.push(sentence);
-        }
-        self.skips.push(Skip { who: *who, room: room.clone(), epoch, range: (from, to), once });
-    }
-
-    /// A gap is announced to somebody.
-    fn is_told(&mut self, gap: Told) {
-        let may_be = match gap.cause.as_str() {
-            "unused" => self.promises.disk,
-            "not-stored" => self.promises.disk && self.disk_failed,
-            "slow" => !self.promises.disk,
-            "forgotten" => self.promises.forgets,
-            _ => false,
-        };
-        if !may_be {
-            self.broken
-                .push(format!("a gap doesn't lie: nothing here can be the cause of {gap:?}"));
-        }
-        if gap.denies() {
-            let acked = self.said.iter().find(|(_, said)| {
-                said.room == gap.room
-                    && said
-                        .acked
-                        .as_ref()
-                        .is_some_and(|it| it.epoch == gap.epoch && gap.has(it.seq))
-            });
-            if let Some((text, _)) = acked {
-                self.broken.push(format!(
-                    "a gap doesn't lie: {} was acknowledged, and is in {gap:?}",
-                    short(text)
-                ));
-            }
-        }
-        self.gaps.push(gap);
-    }
+/// Whether a number is in one of these ranges.
+fn is_in(ranges: &[(u64, u64)], seq: u64) -> bool {
+    ranges.iter().any(|(from, to)| (*from..=*to).contains(&seq))
 }
 
 impl Told {

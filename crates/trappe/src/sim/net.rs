@@ -34,7 +34,7 @@ use super::chance::{self, Chance};
 pub(crate) struct Weather {
     /// How long each piece takes, at least and at most, in milliseconds. Nothing overtakes.
     pub(crate) delay_ms: (u64, u64),
-    /// What one read or write takes, at most: each takes a chance part of that.
+    /// What one read or write takes, at most, and at least 1: each takes a chance part of that.
     pub(crate) most: usize,
     /// What is under way, or waits to be read, at most.
     pub(crate) buffer: usize,

@@ -86,8 +86,8 @@ pub(crate) fn panic() -> Option<String> {
     said
 }
 
-/// The process is dead from this very moment, in the middle of whatever it does: no task of it has another turn. What is
-/// left of it is cleared away by [`Threads::kill`].
+/// The process is dead from this very moment, in the middle of whatever it does: no task of it has another turn. What
+/// is left of it is cleared away by [`Threads::kill`].
 pub(crate) fn freeze() {
     with(|kernel| {
         kernel.frozen = true;

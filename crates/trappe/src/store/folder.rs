@@ -158,8 +158,8 @@ fn make(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The folder is there also after a power cut: its name stands in the one that it is in. At each start, since whoever made it
-/// may have been killed before this.
+/// The folder is there also after a power cut: its name stands in the one that it is in. At each start, since whoever
+/// made it may have been killed before this.
 fn keep_name(dir: &Path) -> io::Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),

@@ -1,4 +1,5 @@
-//! The files of the data folder: the system's. In a simulated world (`--cfg sim`) those of its disk, under the same names.
+//! The files of the data folder: the system's. In a simulated world (`--cfg sim`) those of its disk, under the same
+//! names.
 
 #[cfg(not(sim))]
 pub(super) use std::{

@@ -67,7 +67,8 @@ pub(crate) struct Opened {
     unused: usize,
     /// Which start it was that last closed it.
     stopped: u64,
-    /// The last start ended before it was written down beside the database, and gave no number: the one before it counts.
+    /// The last start ended before it was written down beside the database, and gave no number: the one before it
+    /// counts.
     ended_early: bool,
     pub(crate) notes: Vec<Note>,
 }

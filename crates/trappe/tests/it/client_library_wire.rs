@@ -139,7 +139,8 @@ async fn pretend(answer: Vec<u8>) -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             let mut stream = BufReader::new(stream);
             let mut hello = String::new();
-            for _ in 0..2 {
+            // An empty line, /format json, and the hello.
+            for _ in 0..3 {
                 hello.clear();
                 stream.read_line(&mut hello).await.expect("the client greets");
             }

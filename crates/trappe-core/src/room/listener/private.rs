@@ -118,23 +118,16 @@ impl<A> Listener<A> {
                 self.look = look;
                 self.echo = echo;
             }
-            Item::Act(act) => {
-                // The rooms that may be left behind still owe the notice of what was missed there.
-                let mut notices = Vec::new();
-                for cursor in self.cursors_mut() {
-                    if let Some(view) = views.view(cursor.room())
-                        && let Some(gap) = cursor.take_gap(view)
-                        && let Some(notice) = gap_notice(look, view, gap)
-                    {
-                        notices.extend_from_slice(&notice);
-                    }
-                }
-                if notices.is_empty() {
-                    return Some(Next::Act(act));
-                }
+            Item::Act(act) => return Some(Next::Act(act)),
+            Item::Leave(room, act) => {
+                // What was missed there is still told: it isn't asked of the store any more. Elsewhere it is.
+                let missed = views.view(room).zip(self.cursor_in(room));
+                let missed = missed.and_then(|(view, cursor)| Some((view, cursor.take_gap(view)?)));
+                let notice = missed.and_then(|(view, gap)| gap_notice(look, view, gap, None));
+                let Some(notice) = notice else { return Some(Next::Act(act)) };
                 self.released -= small(ITEM_BYTES);
-                self.private().items.push_front(Item::Act(act));
-                self.half = Some(Box::new(notices.into()));
+                self.private().items.push_front(Item::Leave(room, act));
+                self.half = Some(notice);
             }
         }
         None

@@ -65,7 +65,8 @@ impl<A> Listener<A> {
                 let gap = portion.gap.filter(|(_, _, why)| replay.tells(look, *why));
                 let portion = Portion { gap, ..portion.clone() };
                 replay.given(view, portion.next);
-                self.write_portion(view, &portion, |out, batch, record| {
+                let id = replay.id;
+                self.write_portion(view, (&portion, id), |out, batch, record| {
                     let marks = Marks { old: true, own: record.author.number == number };
                     encode_stored(out, look, batch, record, marks);
                 });
@@ -77,7 +78,7 @@ impl<A> Listener<A> {
                     cursor.given(view, portion.next);
                 }
                 let mut delivered = 0;
-                self.write_portion(view, portion, |out, batch, record| {
+                self.write_portion(view, (portion, None), |out, batch, record| {
                     let own = record.author.number == number;
                     if !own || echo {
                         delivered += 1;
@@ -109,13 +110,13 @@ impl<A> Listener<A> {
     fn write_portion(
         &mut self,
         view: &View,
-        portion: &Portion,
+        (portion, id): (&Portion, Option<u64>),
         mut write: impl FnMut(&mut Vec<u8>, &Batch, &Record),
     ) {
         let look = self.look;
         let mut out = Vec::new();
         if let Some((from, to, why)) = portion.gap
-            && let Some(notice) = lost_notice(look, view, (from, to), why)
+            && let Some(notice) = lost_notice(look, view, (from, to), why, id)
         {
             out.extend_from_slice(&notice);
         }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many members' numbers are taken in advance.
-const MEMBERS_RESERVED: u64 = 1000;
+pub(super) const MEMBERS_RESERVED: u64 = 1000;
 
 /// A session that is on disk.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! How the history's threads wait. In a simulated world (`--cfg sim`) they are tasks: what they do is the same, and what
-//! they wait with is here.
+//! How the history's threads wait. In a simulated world (`--cfg sim`) they are tasks: what they do is the same, and
+//! what they wait with is here.
 
 use tokio::time::Instant;
 
@@ -50,8 +50,8 @@ mod real {
             self.0.notify_one();
         }
 
-        /// Waits for as long as `until` says under the lock, and at most once: what is told after that look isn't missed.
-        /// Blocks the thread.
+        /// Waits for as long as `until` says under the lock, and at most once: what is told after that look isn't
+        /// missed. Blocks the thread.
         #[expect(clippy::unused_async, reason = "in a simulated world it waits as a task does")]
         pub(in super::super) async fn wait<T>(
             &self,

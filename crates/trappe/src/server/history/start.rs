@@ -23,7 +23,7 @@ use super::{super::end_process, condvar::to_its_end};
 use super::{
     History,
     archive::{Archivist, Desk},
-    books::Books,
+    books::{Books, MEMBERS_RESERVED},
     catalogue::Catalogue,
     condvar::Condvar,
     inbox::Inbox,
@@ -80,14 +80,19 @@ pub(crate) fn open(
     let mut store = opened.store;
     let block = numbers_reserved(workers);
     // From here on numbers are given before the disk hears of it.
+    let last = opened.sessions.iter().map(|session| session.sid).max().unwrap_or(0);
+    let next_member = opened.next_member.max(last + 1);
+    let members = next_member + MEMBERS_RESERVED;
     let mut transaction = store.write()?;
     for room in &opened.rooms {
         transaction.room(room.no, &room.name, room.epoch, room.next_seq + block)?;
     }
+    // What a member says is heard before it is on disk: who has its number after a crash must not be taken for it.
+    transaction.next_member(members)?;
     transaction.commit()?;
     let reader = Reader::open(&folder)?;
     let written = opened.rooms.iter().map(|room| (room.no, room.epoch)).collect();
-    let books = Books::new(written, block, opened.next_member);
+    let books = Books::new(written, block, members);
     debug_assert!(opened.rooms.len() <= HISTORY_ROOMS, "more are never made");
     let catalogue = Catalogue::new(opened.rooms, opened.next_room, block);
     let history = Arc::new(History {
@@ -105,8 +110,6 @@ pub(crate) fn open(
         gathers: AtomicBool::new(false),
         counts: super::Counts::default(),
     });
-    let last = opened.sessions.iter().map(|session| session.sid).max().unwrap_or(0);
-    let next_member = opened.next_member.max(last + 1);
     Ok(Restored {
         history,
         sessions: opened.sessions,

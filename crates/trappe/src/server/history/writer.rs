@@ -17,9 +17,9 @@ use std::{
 use tokio::time::Instant;
 use trappe_core::{
     limits::{
-        HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_GATHERED, HISTORY_INDEXED,
-        HISTORY_LOG_BYTES, HISTORY_PLACES, HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS,
-        HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES, ITEM_BYTES,
+        HISTORY_BUSY_ROWS, HISTORY_FILED_IDLE, HISTORY_GATHERED, HISTORY_INDEXED, HISTORY_PLACES,
+        HISTORY_RETRY, HISTORY_TIDY, HISTORY_TIDY_ROWS, HISTORY_TIDY_SOON, HISTORY_WAITING_BYTES,
+        ITEM_BYTES,
     },
     room::item::Item,
     words::say,
@@ -511,7 +511,7 @@ impl Writer {
 
     fn tidy_some(&mut self) -> Result<(), DbError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        if store.log_bytes() > HISTORY_LOG_BYTES {
+        if store.needs_checkpoint() {
             store.checkpoint()?;
         }
         if !self.lost.is_empty() {

@@ -1,4 +1,5 @@
-//! What the store does with files beside SQLite, on this thread's disk: of `std::fs` as much as it uses, under the same names.
+//! What the store does with files beside SQLite, on this thread's disk: of `std::fs` as much as it uses, under the same
+//! names.
 
 use std::{
     fs::{Permissions, TryLockError},

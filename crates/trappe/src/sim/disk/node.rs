@@ -79,7 +79,9 @@ impl Node {
         }
     }
 
-    /// A sync failed: what was written is clean from here on, whether it is on disk or not.
+    /// A sync failed: what was written is clean from here on, whether it is on disk or not. It may be thrown out of the
+    /// cache, and what is on disk read again: Btrfs does so at once, others when memory is short
+    /// (<https://www.usenix.org/conference/atc20/presentation/rebello>).
     pub(super) fn fail_sync(&mut self, chance: &mut Chance) {
         for change in self.changes.drain(..) {
             match change {
@@ -89,6 +91,11 @@ impl Node {
                 Change::Write { .. } => {}
                 Change::Cut(size) => self.disk.resize(size, 0),
             }
+        }
+        if chance.one_in(3) {
+            let size = self.cache.len();
+            self.cache.clone_from(&self.disk);
+            self.cache.resize(size, 0);
         }
     }
 

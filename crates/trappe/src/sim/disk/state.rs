@@ -62,7 +62,8 @@ pub(super) struct State {
     /// Which process uses it. No two of all threads are the same: a connection may outlive its disk.
     process: u64,
     pub(super) dead: bool,
-    state: DiskState,
+    /// How it takes what is written.
+    takes: DiskState,
     pub(super) die_in: Option<u32>,
     pub(super) ops: u64,
     pub(super) names: Names,
@@ -84,7 +85,7 @@ impl State {
             randomness: chance::fork("sqlite"),
             process: new_process(),
             dead: false,
-            state: DiskState::Well,
+            takes: DiskState::Well,
             die_in: None,
             ops: 0,
             names: Names::default(),
@@ -94,7 +95,7 @@ impl State {
     }
 
     pub(super) fn set(&mut self, state: DiskState) {
-        self.state = state;
+        self.takes = state;
     }
 
     pub(super) fn die(&mut self) {
@@ -218,7 +219,7 @@ impl State {
     ) -> Result<(), Failure> {
         self.is_up()?;
         let dies = self.dies();
-        if makes && self.state == DiskState::Full {
+        if makes && self.takes == DiskState::Full {
             return Err(Failure::Full);
         }
         if dies && self.chance.one_in(2) {
@@ -255,7 +256,7 @@ impl State {
         }
         self.is_up()?;
         let dies = self.dies();
-        if self.state == DiskState::Full {
+        if self.takes == DiskState::Full {
             return Err(Failure::Full);
         }
         self.names.is_made = !dies || self.chance.one_in(2);
@@ -273,7 +274,7 @@ impl State {
 
     pub(super) fn write(&mut self, handle: Handle, at: usize, bytes: &[u8]) -> Result<(), Failure> {
         self.is_live(handle)?;
-        let failure = match (self.dies(), self.state) {
+        let failure = match (self.dies(), self.takes) {
             (true, _) => Some(Failure::Dead),
             (_, DiskState::Full) => Some(Failure::Full),
             (_, DiskState::Fails) => Some(Failure::Fails),
@@ -292,7 +293,7 @@ impl State {
     pub(super) fn cut(&mut self, handle: Handle, size: usize) -> Result<(), Failure> {
         let grows = size > self.node(handle)?.len();
         let dies = self.dies();
-        match self.state {
+        match self.takes {
             DiskState::Full if grows && !dies => return Err(Failure::Full),
             DiskState::Fails if !dies => return Err(Failure::Fails),
             _ if dies && self.chance.one_in(2) => return Err(Failure::Dead),
@@ -313,7 +314,7 @@ impl State {
         self.is_live(handle)?;
         self.begin_sync()?;
         let node = self.nodes.get_mut(&handle.node).ok_or(Failure::Dead)?;
-        if self.state == DiskState::SyncFails {
+        if self.takes == DiskState::SyncFails {
             node.fail_sync(&mut self.chance);
             return Err(Failure::Fails);
         }
@@ -324,7 +325,7 @@ impl State {
     /// The names in the folder are on disk.
     pub(super) fn sync_names(&mut self) -> Result<(), Failure> {
         self.begin_sync()?;
-        if self.state == DiskState::SyncFails {
+        if self.takes == DiskState::SyncFails {
             return Err(Failure::Fails);
         }
         self.names.sync();
@@ -334,7 +335,7 @@ impl State {
     /// The folder's own name is on disk.
     pub(super) fn sync_parent(&mut self) -> Result<(), Failure> {
         self.begin_sync()?;
-        if self.state == DiskState::SyncFails {
+        if self.takes == DiskState::SyncFails {
             return Err(Failure::Fails);
         }
         self.names.sync_parent();

@@ -1,7 +1,9 @@
-//! The store on the simulated disk: what it promises holds whenever the process dies, and the disk does lose what it may.
+//! The store on the simulated disk: what it promises holds whenever the process dies, and the disk does lose what it
+//! may.
 
 mod deaths;
 mod faults;
+mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,8 +86,12 @@ struct Told {
     reserved: BTreeMap<u32, u64>,
     /// It was begun to store them.
     tried: BTreeSet<(u32, u64)>,
+    /// Those of earlier processes: what isn't stored of them is a hole already.
+    earlier: BTreeSet<(u32, u64)>,
     /// They are stored.
     stored: BTreeSet<(u32, u64)>,
+    /// Of those, these are in the journal alone.
+    unfiled: Vec<(u32, u64)>,
     /// It was begun to take these away.
     pruned: BTreeSet<(u32, u64)>,
 }
@@ -94,16 +100,17 @@ impl Told {
     /// Opens what is there, and takes numbers, as a server does.
     fn open(&mut self, disk: &Disk) -> Result<Kept, String> {
         let mut kept = Kept::open(disk)?;
+        self.earlier.clone_from(&self.tried);
         for (no, _) in ROOMS {
             let found = kept.opened.rooms.iter().find(|room| room.no == no);
             self.next.insert(no, found.map_or(1, |room| room.next_seq));
         }
-        self.reserve(&mut kept).map_err(|error| error.to_string())?;
+        self.reserve(kept.store()).map_err(|error| error.to_string())?;
         Ok(kept)
     }
 
-    fn reserve(&mut self, kept: &mut Kept) -> Result<(), DbError> {
-        let mut transaction = kept.store().write()?;
+    fn reserve(&mut self, store: &mut Store) -> Result<(), DbError> {
+        let mut transaction = store.write()?;
         for (no, name) in ROOMS {
             let name = Name::parse(name).unwrap();
             transaction.room(no, &name, Epoch::from_random(77), self.next[&no] + 1000)?;
@@ -122,9 +129,9 @@ impl Told {
     }
 
     /// Stores so many messages of a room.
-    fn say(&mut self, kept: &mut Kept, room: u32, count: u64) -> Result<(), DbError> {
+    fn say(&mut self, store: &mut Store, room: u32, count: u64) -> Result<(), DbError> {
         let said = self.take(room, count);
-        let mut transaction = kept.store().write()?;
+        let mut transaction = store.write()?;
         file(&mut transaction, room, (said[0].1, said[0].1 + count - 1))?;
         transaction.commit()?;
         self.stored.extend(&said);
@@ -132,30 +139,32 @@ impl Told {
     }
 
     /// Stores a message in each room, first in one piece; they are filed afterwards if that is wanted.
-    fn journal(&mut self, kept: &mut Kept, no: u64, is_filed: bool) -> Result<(), DbError> {
+    fn journal(&mut self, store: &mut Store, no: u64, is_filed: bool) -> Result<(), DbError> {
         let said = ROOMS.map(|(room, _)| self.take(room, 1)[0]);
         let mut piece = Piece::default();
         for (room, seq) in said {
             let body = body(room, seq);
             piece.push(&Entry { room, message: message(seq, &body), post: None });
         }
-        let mut transaction = kept.store().write()?;
+        let mut transaction = store.write()?;
         transaction.journal(no, &piece)?;
         transaction.commit()?;
         self.stored.extend(said);
+        self.unfiled.extend(said);
         if is_filed {
-            let mut transaction = kept.store().write()?;
+            let mut transaction = store.write()?;
             for (room, seq) in said {
                 file(&mut transaction, room, (seq, seq))?;
             }
             transaction.filed(no)?;
             transaction.commit()?;
+            self.unfiled.clear();
         }
         Ok(())
     }
 
     /// Keeps only so many messages of each room.
-    fn prune(&mut self, kept: &mut Kept, most: u64) -> Result<(), DbError> {
+    fn prune(&mut self, store: &mut Store, most: u64) -> Result<(), DbError> {
         for (room, _) in ROOMS {
             let all: Vec<_> = self.tried.iter().filter(|(no, _)| *no == room).copied().collect();
             let gone = all.len().saturating_sub(usize::try_from(most).unwrap());
@@ -163,7 +172,7 @@ impl Told {
         }
         let bounds = Bounds { messages: Some(most), ..Bounds::default() };
         let keep = Keep { room: bounds, ..Keep::default() };
-        while kept.store().prune(&keep, NOW, 3)?.more {}
+        while store.prune(&keep, NOW, 3)?.more {}
         Ok(())
     }
 

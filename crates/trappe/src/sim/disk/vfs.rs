@@ -1,8 +1,8 @@
-//! SQLite's way to this thread's disk: a file system as <https://www.sqlite.org/vfs.html> has it, that does what SQLite's own
-//! for Unix does.
+//! SQLite's way to this thread's disk: a file system as <https://www.sqlite.org/vfs.html> has it, that does what
+//! SQLite's own for Unix does.
 //!
-//! All code without Rust's guarantees is here. SQLite promises that a file is used by one thread at a time and closed once;
-//! nothing of the disk itself is reached by a pointer.
+//! All code without Rust's guarantees is here. SQLite promises that a file is used by one thread at a time and closed
+//! once; nothing of the disk itself is reached by a pointer.
 
 #![expect(unsafe_code, reason = "SQLite calls, and is called, in C")]
 
@@ -345,7 +345,8 @@ unsafe extern "C" fn shm_map(
     match mapped {
         Ok(None) => SQLITE_OK,
         Ok(Some(memory)) => {
-            // Made of atomics, it may be changed behind a shared reference; `regions` keeps it for as long as SQLite has it.
+            // Made of atomics, it may be changed behind a shared reference; `regions` keeps it for as long as SQLite
+            // has it.
             *out = memory.as_ptr().cast_mut().cast();
             open.regions.push(memory);
             SQLITE_OK

@@ -1,7 +1,7 @@
 //! The smallest worlds: that the hub and its clients live there at all, that a life is made of its seed alone, and what
 //! a killed hub leaves.
 
-use std::{cell::RefCell, path::PathBuf, rc::Rc, sync::Weak, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Weak, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,7 +14,9 @@ use super::*;
 use crate::{
     client::Options,
     sim::{
-        chance, clock,
+        chance::{self, Chance},
+        clock,
+        disk::Disk,
         net::{Stream, Weather},
         process::Pace,
     },
@@ -92,8 +94,8 @@ impl Raw {
     }
 }
 
-/// Two who talk in lines, and one who does with the client library. Gives all that they heard, what came through the network,
-/// and when it was over.
+/// Two who talk in lines, and one who does with the client library. Gives all that they heard, what came through the
+/// network, and when it was over.
 fn talk(seed: u64, workers: usize) -> (Vec<(u128, String)>, u64, Duration) {
     let (trace, digest, took) = live(seed, async || {
         let began = Instant::now();
@@ -159,19 +161,40 @@ fn a_life_is_made_of_its_seed_alone() {
     }
 }
 
-fn start(workers: usize, folder: &Folder) -> Hub {
-    Hub::start(config(workers), Some(&folder.0)).expect("nothing is in the way")
+fn start(workers: usize, disk: &Disk) -> Hub {
+    Hub::start(config(workers), Some(disk.folder())).expect("nothing is in the way")
 }
 
-/// A hub that is killed again and again while somebody speaks, over what it has kept. Gives what is kept in the end, what came
-/// through the network, and how often it was killed.
+/// Ends a hub in one of the ways in which hubs end.
+async fn end(hub: Hub, disk: &Disk, chance: &mut Chance) {
+    let power = chance.one_in(2);
+    match chance.within(0..=3) {
+        0 => hub.stop().await,
+        1 => {
+            disk.die_in(Some(chance.within(1..=60).try_into().expect("few")));
+            let _or_idle = timeout(Duration::from_secs(1), process::frozen()).await;
+            disk.die();
+            hub.kill();
+        }
+        _ => {
+            disk.die();
+            hub.kill();
+        }
+    }
+    disk.die();
+    disk.come_back(power);
+    disk.die_in(None);
+}
+
+/// A hub that is killed again and again while somebody speaks, over what it has kept. Gives what is kept in the end,
+/// what came through the network, and how often it was killed.
 fn survive(seed: u64, workers: usize) -> (Vec<String>, u64, usize) {
-    let folder = Folder::new();
     live(seed, async || {
         net::set_weather(Weather { delay_ms: (0, 10), most: 300, buffer: 4000, choke_one_in: 9 });
         process::set_pace(Pace { wait_one_in: 9, wait_ms: 3, disk_ms: 8 });
+        let disk = Disk::new();
         let mut chance = chance::fork("world");
-        let mut hub = Some(start(workers, &folder));
+        let mut hub = Some(start(workers, &disk));
         let options = Options::new("sim:carol").expect("it is a place").name("carol");
         let (client, mut events) = options.start();
         spawn_local(async move { while events.next().await.is_some() {} });
@@ -180,15 +203,12 @@ fn survive(seed: u64, workers: usize) -> (Vec<String>, u64, usize) {
                 client.send("lobby", &format!("says {n}")).await.expect("it is there");
             }
         });
-        let mut killed: Vec<Weak<Shared>> = Vec::new();
+        let mut ended: Vec<Weak<Shared>> = Vec::new();
         while !talker.is_finished() {
             sleep(Duration::from_millis(chance.within(1..=800))).await;
             if let Some(running) = hub.take_if(|_| chance.one_in(2)) {
-                killed.push(Arc::downgrade(running.shared()));
-                match chance.within(0..=3) {
-                    0 => running.stop().await,
-                    _ => running.kill(),
-                }
+                ended.push(Arc::downgrade(running.shared()));
+                end(running, &disk, &mut chance).await;
             } else if chance.one_in(2) {
                 net::reset_all();
             } else {
@@ -196,45 +216,24 @@ fn survive(seed: u64, workers: usize) -> (Vec<String>, u64, usize) {
             }
             sleep(Duration::from_millis(chance.within(1..=300))).await;
             net::partition(false);
-            hub.get_or_insert_with(|| start(workers, &folder));
+            hub.get_or_insert_with(|| start(workers, &disk));
         }
         talker.await.expect("it has said all");
         let mut dora = Raw::connect("dora").await;
         dora.say("/history 1000\n/ping").await;
         let lines = dora.until("pong").await;
-        let left = killed.iter().filter(|shared| shared.strong_count() > 0).count();
-        assert_eq!(left, 0, "nothing is left of {} hubs", killed.len());
-        (lines, net::digest(), killed.len())
+        let left = ended.iter().filter(|shared| shared.strong_count() > 0).count();
+        assert_eq!(left, 0, "nothing is left of {} hubs", ended.len());
+        (lines, net::digest(), ended.len())
     })
 }
 
-/// A folder of the real disk, for as long as it is needed.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let mut name = [0; 8];
-        getrandom::fill(&mut name).expect("the system gives random numbers");
-        let name = format!("trappe-sim-{:x}", u64::from_le_bytes(name));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).expect("there is room for a folder");
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What stays is for the system to clear away.
-        let _stays = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
-fn what_is_acknowledged_survives_each_kill() {
+fn what_is_acknowledged_survives_each_end() {
     for (seed, workers) in [(0, 1), (1, 2), (2, 3), (3, 2)] {
         let lived = survive(seed, workers);
-        let (lines, _, killed) = &lived;
-        assert!(*killed > 2, "of seed {seed}: {killed}");
+        let (lines, _, ended) = &lived;
+        assert!(*ended > 2, "of seed {seed}: {ended}");
         for n in 0..100 {
             let said = |line: &&String| line.ends_with(&format!("> says {n}"));
             assert_eq!(lines.iter().filter(said).count(), 1, "{n} of seed {seed}: {lines:#?}");
@@ -265,13 +264,15 @@ async fn post(said: &str) -> String {
 
 #[test]
 fn what_is_posted_again_under_its_key_is_said_once() {
-    let folder = Folder::new();
     let (first, again, lines) = live(5, async || {
+        let disk = Disk::new();
         net::set_weather(Weather { delay_ms: (0, 10), most: 90, ..Weather::default() });
-        let hub = start(2, &folder);
+        let hub = start(2, &disk);
         let first = post("bonjour").await;
+        disk.die();
         hub.kill();
-        let _hub = start(2, &folder);
+        disk.come_back(true);
+        let _hub = start(2, &disk);
         let again = post("bonjour").await;
         let mut dora = Raw::connect("dora").await;
         dora.say("/history 1000\n/ping").await;
@@ -279,4 +280,52 @@ fn what_is_posted_again_under_its_key_is_said_once() {
     });
     assert_eq!(first, again);
     assert_eq!(lines.iter().filter(|line| line.ends_with("bonjour")).count(), 1, "{lines:#?}");
+}
+
+/// Where a hub keeps nothing for those who come back: who is lost in the middle of a pass costs nobody else a word.
+fn listen(seed: u64) {
+    live(seed, async || {
+        let disk = Disk::new();
+        // A member that is lost leaves once all that it said is on disk. Until then it is one that can't be written to.
+        process::set_pace(Pace { disk_ms: 50, ..Pace::default() });
+        let nothing = Config { retain_messages: 0, retain_bytes: 0, ..config(1) };
+        let _hub = Hub::start(nothing, Some(disk.folder())).expect("nothing is in the way");
+        let mut chance = chance::fork("world");
+        let mut talker = Raw::connect("talker").await;
+        let mut listeners = Vec::new();
+        for _ in 0..6 {
+            let (stream, link) = net::connect("listener").await.expect("the hub listens");
+            let mut listener = Raw(stream, Vec::new());
+            listener.say("\n/format json").await;
+            listeners.push((listener, link));
+        }
+        for n in 0..5 {
+            let lost = chance.size(0..=listeners.len() - 2);
+            let (mut lost, link) = listeners.remove(lost);
+            sleep(Duration::from_millis(100)).await;
+            lost.say(r#"{"op":"send","text":"goodbye","id":1}"#).await;
+            sleep(Duration::from_millis(3)).await;
+            link.reset();
+            sleep(Duration::from_millis(chance.within(1..=20))).await;
+            talker.say(&format!("says {n}.")).await;
+        }
+        talker.say("the end").await;
+        for (mut listener, _) in listeners {
+            let mut heard = Vec::new();
+            while let Some(line) = listener.line().await
+                && !line.contains("the end")
+            {
+                heard.push(line);
+            }
+            for n in 0..5 {
+                let said = |line: &&String| line.contains(&format!("says {n}."));
+                assert_eq!(heard.iter().filter(said).count(), 1, "{n} of seed {seed}: {heard:#?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn who_is_lost_in_the_middle_of_a_pass_costs_nobody_else_a_word() {
+    (0..20).for_each(listen);
 }

@@ -39,8 +39,6 @@ impl Life<'_> {
             self.disk_heals();
         }
         self.network_heals();
-        let links = net::links();
-        links.iter().for_each(|link| link.set_weather(Weather::default()));
         net::set_weather(Weather::default());
         process::set_pace(Pace::default());
         for who in 0..self.members.len() {
@@ -53,8 +51,7 @@ impl Life<'_> {
             self.start_hub();
         }
         let began = Instant::now();
-        self.wait_until(BACK, "everybody is back", Self::who_is_away).await;
-        self.wait_until(CAUGHT_UP, "everybody has everything", Self::who_is_behind).await;
+        self.wait_for_all().await;
         let took = began.elapsed();
         self.world.note(&format!("all is quiet after {took:?}"));
         if !is_last {
@@ -64,21 +61,28 @@ impl Life<'_> {
         }
     }
 
-    async fn wait_until(
-        &mut self,
-        within: Duration,
-        what: &str,
-        missing: impl Fn(&Self) -> Option<String>,
-    ) {
-        let until = Instant::now() + within;
-        while let Some(why) = missing(self) {
+    /// Waits until everybody is there and has everything.
+    async fn wait_for_all(&mut self) {
+        let begun = Instant::now();
+        // Since when all are there.
+        let mut all = begun;
+        loop {
             if self.look() {
                 return;
             }
-            if Instant::now() >= until {
-                let sentence = format!("in the end {what}: not after {within:?}: {why}");
-                self.world.with(|told| told.model.breaks(sentence));
-                return;
+            // Also for who was on its way here.
+            net::links().iter().for_each(|link| link.set_weather(Weather::default()));
+            let now = Instant::now();
+            let missing = if let Some(away) = self.who_is_away() {
+                all = now;
+                (now >= begun + BACK).then_some(away)
+            } else {
+                let Some(behind) = self.who_is_behind() else { return };
+                (now >= all + CAUGHT_UP).then_some(behind)
+            };
+            if let Some(missing) = missing {
+                let sentence = format!("in the end everybody has everything: {missing}");
+                return self.world.with(|told| told.model.breaks(sentence));
             }
             sleep(LOOK).await;
         }
@@ -90,15 +94,15 @@ impl Life<'_> {
     }
 
     fn who_is_behind(&self) -> Option<String> {
-        if let Some(why) = self.who_is_away() {
-            return Some(why);
-        }
         self.world.with(|told| {
             for member in &self.members {
                 let (who, kind) = (member.who, member.kind);
                 if let Some(text) = told.model.waits_for(who).first() {
                     let text: String = text.chars().take(30).collect();
                     return Some(format!("member {who} ({kind:?}) waits for {text:?}"));
+                }
+                if !member.doing.borrow().ghosts.is_empty() {
+                    return Some(format!("member {who} has two connections: it took itself over"));
                 }
                 if member.doing.borrow().asks {
                     return Some(format!("member {who} ({kind:?}) waits for an answer"));
@@ -132,7 +136,10 @@ impl Life<'_> {
                 return;
             }
         }
+        // Who is told no numbers can't be asked whether it has everything.
+        sleep(Duration::from_secs(2)).await;
         // Nobody gives them orders any more: they end, and tell what they have.
+        self.world.with(|told| told.is_over = true);
         self.members.clear();
         sleep(Duration::from_millis(50)).await;
         self.world.with(|told| told.model.judge());
@@ -149,12 +156,13 @@ impl Life<'_> {
         self.came += 1;
         let Ok((mut stream, _)) = net::connect("reader").await else { return };
         let hello = json!({"op": "hello", "rooms": [{"room": room, "after": 0}], "id": 1});
-        let begun = stream.write_all(format!("/format json\n{hello}\n").as_bytes()).await;
+        let begun = stream.write_all(format!("\n/format json\n{hello}\n").as_bytes()).await;
         if begun.is_err() {
             return;
         }
         let (mut buffer, mut rest) = (vec![0; 16 << 10], Vec::new());
-        let (mut epoch, mut oldest, mut kept) = (String::new(), 1, Vec::new());
+        let (mut epoch, mut oldest, mut kept, mut slow) =
+            (String::new(), 1, Vec::new(), Vec::new());
         loop {
             let Ok(count @ 1..) = stream.read(&mut buffer).await else { return };
             rest.extend_from_slice(&buffer[..count]);
@@ -185,6 +193,9 @@ impl Life<'_> {
                             oldest: event["oldest"].as_str().and_then(Place::parse),
                         };
                         self.world.note(&format!("reader of {room}: gap {event}"));
+                        if gap.cause == "slow" {
+                            slow.extend(gap.from.zip(gap.to));
+                        }
                         if let Some(first) = &gap.oldest {
                             oldest = first.seq;
                         }
@@ -197,7 +208,7 @@ impl Life<'_> {
                         self.world.note(&format!("{room} keeps {} messages", kept.len()));
                         return self.world.with(|told| {
                             *told.tally.entry("kept").or_default() += kept.len() as u64;
-                            told.model.is_kept(room, &epoch, oldest, &kept);
+                            told.model.is_kept((room, &epoch), oldest, &slow, &kept);
                         });
                     }
                     _ => {}

@@ -36,6 +36,8 @@ pub(crate) struct Weights {
     pub(crate) deaths: u64,
     pub(crate) disk: u64,
     pub(crate) deaf: u64,
+    /// Much is said at once.
+    pub(crate) floods: u64,
 }
 
 const NAMES: [&str; 8] =
@@ -79,6 +81,7 @@ impl Plan {
                 deaths: some(chance, &[0, 1, 2, 4]),
                 disk: some(chance, &[0, 0, 2]),
                 deaf: some(chance, &[0, 2, 6]),
+                floods: some(chance, &[0, 0, 0, 2]),
             },
         }
     }

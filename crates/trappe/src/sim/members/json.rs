@@ -4,23 +4,25 @@
 mod hear;
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io,
+    rc::Rc,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, split},
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     sync::mpsc::UnboundedReceiver,
     task::spawn_local,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{Body, Order};
 use crate::sim::{
     chance::Chance,
-    model::Place,
+    model::{How, Place},
     net::{self, Stream},
 };
 
@@ -49,6 +51,8 @@ struct Stay {
     at: Option<Place>,
     /// What it has had beyond that.
     ahead: BTreeSet<u64>,
+    /// The last that it heard.
+    last: u64,
     /// What it asked for has come: from here on it is new.
     is_live: bool,
     /// It has asked for what it had once more.
@@ -72,7 +76,11 @@ struct Asked {
     room: String,
     /// How many messages; or the word that is to be in them.
     what: Result<usize, String>,
+    /// What was acknowledged when it asked, at last.
+    acked: u64,
     found: Vec<(u64, String)>,
+    /// Of some it was told that they aren't there.
+    has_gaps: bool,
 }
 
 /// See the module.
@@ -207,13 +215,10 @@ impl Json {
             match next {
                 Next::Order(None) => return End::Over,
                 Next::Order(Some(Order::Cut)) => return End::Lost,
-                Next::Order(Some(Order::TakeOver)) => {
-                    let time = self.chance.time(Duration::ZERO..=Duration::from_secs(3));
-                    // Nobody reads what is said to the old connection.
-                    spawn_local(async move {
-                        sleep(time).await;
-                        drop((reader, writer));
-                    });
+                Next::Order(Some(Order::TakeOver)) if self.hello.is_none() => {
+                    let is_let_go = Rc::default();
+                    self.body.does(|doing| doing.ghosts.push(Rc::clone(&is_let_go)));
+                    spawn_local(haunt(self.body.clone(), is_let_go, reader, writer));
                     return End::Lost;
                 }
                 Next::Order(Some(order)) => self.obey(order),
@@ -255,7 +260,8 @@ impl Json {
         if let Some(session) = &self.session {
             hello["session"] = json!(session);
         }
-        self.out = b"/format json\n".to_vec();
+        // The empty line is none; after it no pause ends a line.
+        self.out = b"\n/format json\n".to_vec();
         self.op(&hello);
     }
 
@@ -323,7 +329,7 @@ impl Json {
         match order {
             Order::Say(room, text) => {
                 if self.rooms.get(&room).is_some_and(|stay| !stay.is_leaving) {
-                    self.body.says(&room, &text);
+                    self.body.says(&room, &text, How::Numbered);
                     let id = self.next_id;
                     self.next_id += 1;
                     self.sends.insert(id, Said { room, text, risky: false });
@@ -332,11 +338,14 @@ impl Json {
                     }
                 }
             }
-            Order::Repeat if self.hello.is_none() && !self.done.is_empty() => {
-                let ids: Vec<u64> = self.done.keys().copied().collect();
-                let id = *self.chance.pick(&ids);
-                self.body.note(&format!("repeats {id}"));
-                self.send(id);
+            Order::Repeat if self.hello.is_none() => {
+                let done = self.done.iter().filter(|(_, said)| self.is_live_in(&said.room));
+                let ids: Vec<u64> = done.map(|(id, _)| *id).collect();
+                if !ids.is_empty() {
+                    let id = *self.chance.pick(&ids);
+                    self.body.note(&format!("repeats {id}"));
+                    self.send(id);
+                }
             }
             Order::Join(room, after) if is_free && !self.rooms.contains_key(&room) => {
                 let id = self.ask_id();
@@ -348,7 +357,9 @@ impl Json {
                 self.op(&op);
                 self.joins.insert(id, (room, after));
             }
-            Order::Leave(room) if is_free && self.rooms.len() > 1 => {
+            Order::Leave(room)
+                if is_free && self.rooms.values().filter(|stay| !stay.is_leaving).count() > 1 =>
+            {
                 let Some(stay) = self.rooms.get_mut(&room) else { return };
                 stay.is_leaving = true;
                 self.body.note(&format!("leaves {room}"));
@@ -371,16 +382,22 @@ impl Json {
             Order::History(room, count) if is_free && self.is_live_in(&room) => {
                 let id = self.ask_id();
                 self.op(&json!({"op": "history", "room": room, "n": count, "id": id}));
-                self.asked = Some(Asked { id, room, what: Ok(count), found: Vec::new() });
+                self.asks(id, room, Ok(count));
             }
             Order::Search(room, word) if is_free && self.is_live_in(&room) => {
                 let id = self.ask_id();
                 self.op(&json!({"op": "search", "room": room, "words": word, "id": id}));
-                self.asked = Some(Asked { id, room, what: Err(word), found: Vec::new() });
+                self.asks(id, room, Err(word));
             }
             Order::Read(reads) => self.body.does(|doing| doing.is_deaf = !reads),
             _ => {}
         }
+    }
+
+    fn asks(&mut self, id: u64, room: String, what: Result<usize, String>) {
+        let epoch = self.epochs.get(&room).map_or("", String::as_str);
+        let acked = self.body.world.with(|told| told.model.last_acked(&room, epoch));
+        self.asked = Some(Asked { id, room, what, acked, found: Vec::new(), has_gaps: false });
     }
 
     fn is_live_in(&self, room: &str) -> bool {
@@ -393,4 +410,23 @@ impl Json {
         let who = self.body.who;
         self.body.world.with(|told| told.model.leaves(who, room));
     }
+}
+
+/// The connection from which a session was taken over: the hub ends it. Nobody looks at what it still says there.
+async fn haunt(
+    body: Body,
+    is_let_go: Rc<Cell<bool>>,
+    mut reader: ReadHalf<Stream>,
+    _writer: WriteHalf<Stream>,
+) {
+    let mut buffer = vec![0; 1024];
+    // Where the session wasn't taken over after all, it is an earlier connection of somebody else.
+    while !is_let_go.get() {
+        match timeout(Duration::from_millis(200), reader.read(&mut buffer)).await {
+            Ok(Ok(1..)) | Err(_) => {}
+            Ok(_) => break,
+        }
+    }
+    body.note("its earlier connection has ended");
+    body.does(|doing| doing.ghosts.retain(|ghost| !Rc::ptr_eq(ghost, &is_let_go)));
 }

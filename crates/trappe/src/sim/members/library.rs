@@ -1,9 +1,11 @@
 //! Who uses the client library: what `trappe::client` promises its program is held against what it tells.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     future::{Future, poll_fn},
     pin::Pin,
+    rc::Rc,
     task::Poll,
     time::Duration,
 };
@@ -18,7 +20,7 @@ use crate::{
     },
     sim::{
         chance::Chance,
-        model::{Entry, Gap, Place, Who},
+        model::{Entry, Gap, How, Place, Who},
     },
 };
 
@@ -56,6 +58,14 @@ pub(crate) struct Library {
     events: Events,
     question: Option<Question>,
     is_there: bool,
+    /// Something that it said in this session was acknowledged: the hub knows it, also after a crash.
+    is_known: Rc<Cell<bool>>,
+    /// The room of which it has asked for the last messages.
+    looks_back: Option<String>,
+    /// The room that it is leaving: what it missed there is told in haste.
+    leaves: Option<String>,
+    /// It hasn't taken its events at once since it was last connected.
+    was_deaf: bool,
 }
 
 fn place(position: &Position) -> Place {
@@ -81,7 +91,20 @@ impl Library {
     pub(crate) fn new(body: Body, chance: Chance, rooms: Vec<String>) -> Library {
         let rooms: BTreeMap<_, _> = rooms.into_iter().map(|room| (room, None)).collect();
         let (client, events) = connect(body.who, &rooms);
-        Library { body, chance, rooms, client, events, question: None, is_there: false }
+        let is_known = Rc::default();
+        Library {
+            body,
+            chance,
+            rooms,
+            client,
+            events,
+            question: None,
+            is_there: false,
+            is_known,
+            looks_back: None,
+            leaves: None,
+            was_deaf: false,
+        }
     }
 
     /// Lives until nobody gives orders any more.
@@ -131,12 +154,14 @@ impl Library {
             }
             Order::Leave(room) if is_free && self.rooms.len() > 1 => {
                 self.body.note(&format!("leaves {room}"));
+                self.leaves = Some(room.clone());
                 self.question = Some(Box::pin(async move {
                     let left = client.leave(&room).await;
                     Answer::Left(room, left)
                 }));
             }
             Order::History(room, count) if is_free && self.rooms.contains_key(&room) => {
+                self.looks_back = Some(room.clone());
                 self.question = Some(Box::pin(async move {
                     let history = client.history(&room, count).await;
                     Answer::History(room, count, history)
@@ -147,7 +172,10 @@ impl Library {
                 self.question =
                     Some(Box::pin(async move { Answer::Drained(client.drain(DRAIN).await) }));
             }
-            Order::Read(reads) => self.body.does(|doing| doing.is_deaf = !reads),
+            Order::Read(reads) => {
+                self.was_deaf |= !reads;
+                self.body.does(|doing| doing.is_deaf = !reads);
+            }
             _ => {}
         }
     }
@@ -159,11 +187,18 @@ impl Library {
             Err(SendError::Full | SendError::Closed) => return,
             Err(error) => return self.body.breaks(&format!("can't say {}: {error}", shown(&text))),
         };
-        self.body.says(&room, &text);
-        spawn_local(wait(self.body.clone(), room, text, ack));
+        self.body.says(&room, &text, How::Numbered);
+        spawn_local(wait(self.body.clone(), Rc::clone(&self.is_known), room, text, ack));
     }
 
     async fn is_answered(&mut self, answer: Answer) {
+        if self.looks_back.is_some() {
+            // What it was told before is still there to be taken.
+            while let Some(event) = self.waiting_event().await {
+                self.hears(event);
+            }
+            self.looks_back = None;
+        }
         match answer {
             Answer::Entered(room, after, Ok(at)) => {
                 let at = after.map_or_else(|| place(&at), |after| after);
@@ -175,6 +210,7 @@ impl Library {
                     self.hears(event);
                 }
                 self.rooms.remove(&room);
+                self.leaves = None;
                 let who = self.body.who;
                 self.body.note(&format!("is out of {room}"));
                 self.body.world.with(|told| told.model.leaves(who, &room));
@@ -220,7 +256,8 @@ impl Library {
             Event::Message(message) => {
                 let (room, text) = (message.room.as_str(), message.text());
                 let seq = message.position.seq;
-                self.body.note(&format!("hears {room} {seq} {}", shown(&text)));
+                let by = (message.sid.unwrap_or(0), message.id.unwrap_or(0));
+                self.body.note(&format!("hears {room} {seq} {} by {by:?}", shown(&text)));
                 self.body.world.with(|told| {
                     *told.tally.entry("heard").or_default() += 1;
                     told.model.hears(who, room, seq, &text, None);
@@ -239,7 +276,12 @@ impl Library {
             }
             Event::Connected(connected) => {
                 self.is_there = true;
-                self.body.note(&format!("is connected, resumed={}", connected.resumed));
+                let (sid, resumed) = (connected.sid, connected.resumed);
+                self.body.note(&format!("is connected as {sid}, resumed={resumed}"));
+                let was_deaf = std::mem::take(&mut self.was_deaf);
+                if !connected.resumed {
+                    self.has_lost_its_session(was_deaf);
+                }
                 self.body.world.count("greeted");
                 for (room, position) in connected.rooms {
                     if self.rooms.get(&room).is_none_or(Option::is_none) {
@@ -263,6 +305,18 @@ impl Library {
         }
     }
 
+    fn has_lost_its_session(&self, was_deaf: bool) {
+        let who = self.body.who;
+        self.body.world.with(|told| told.model.is_unknown(who));
+        // Who takes events late can't tell what was acknowledged before them.
+        let is_known = self.is_known.take() && !was_deaf;
+        let is_promised =
+            self.body.world.with(|told| told.model.keeps_sessions() && !told.is_long_away);
+        if is_known && is_promised {
+            self.body.breaks("its session isn't known any more");
+        }
+    }
+
     fn misses(&mut self, gap: &crate::client::Gap) {
         let cause = match &gap.cause {
             Cause::State => return,
@@ -276,6 +330,15 @@ impl Library {
             _ => "unknown",
         };
         self.body.note(&format!("gap {gap:?}"));
+        if cause == "slow" && self.leaves.as_ref() == Some(&gap.room) {
+            return;
+        }
+        let who = self.body.who;
+        if self.looks_back.as_ref() == Some(&gap.room)
+            && let (None, Some(from), Some(to)) = (&gap.oldest, gap.from, gap.to)
+        {
+            return self.body.world.with(|told| told.model.may_miss(who, &gap.room, from, to));
+        }
         let oldest = gap.oldest.as_ref().map(place);
         let told = Gap { from: gap.from, to: gap.to, cause: cause.to_owned(), oldest };
         let who = self.body.who;
@@ -316,6 +379,8 @@ impl Library {
         }
         self.body.note(&format!("begins anew in {:?}", self.rooms));
         (self.client, self.events) = connect(who, &self.rooms);
+        // And others of what it said are still on their way to it.
+        self.is_known = Rc::default();
         for (room, at) in &self.rooms {
             // The client tells nothing more of where it begins.
             if let Some(at) = at {
@@ -336,17 +401,26 @@ async fn answered(question: &mut Option<Question>) -> Answer {
 }
 
 /// Waits for what becomes of something that was said.
-async fn wait(body: Body, room: String, text: String, ack: Acknowledgement) {
+async fn wait(
+    body: Body,
+    is_known: Rc<Cell<bool>>,
+    room: String,
+    text: String,
+    ack: Acknowledgement,
+) {
     match ack.await {
-        Ok(position) => body.is_acked(&room, &text, &place(&position), None),
+        Ok(position) => {
+            is_known.set(true);
+            body.is_acked(&room, &text, &place(&position), None);
+        }
         Err(error) => {
             body.gives_up(&text, &error.to_string());
-            let (may_refuse, keeps) =
-                body.world.with(|told| (told.model.may_refuse(), told.model.keeps_sessions()));
+            let may_refuse = body.world.with(|told| told.model.may_refuse());
             let may_be = match &error {
                 SendError::NotStored(_) => may_refuse,
                 SendError::Refused(refusal) => refusal.code == "not-in-room",
-                SendError::Unconfirmed => !keeps || body.world.with(|told| told.is_long_away),
+                // Whether it may, is looked at where the session is lost.
+                SendError::Unconfirmed => true,
                 SendError::NotSent => true,
                 _ => false,
             };

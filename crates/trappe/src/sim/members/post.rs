@@ -10,15 +10,19 @@ use tokio::{
 };
 
 use super::{Body, Order};
-use crate::sim::{chance::Chance, model::Place, net};
+use crate::sim::{
+    chance::Chance,
+    model::{How, Place},
+    net,
+};
 
 /// How long it tries: a key is good for two minutes.
 const TRIES: Duration = Duration::from_secs(100);
 
 /// What became of a request.
 enum Answer {
-    /// The message has a place.
-    Said(Place),
+    /// The message has a place, as the hub of this life says.
+    Said(Place, u32),
     /// The disk didn't take it.
     NotStored,
     /// It may be tried again.
@@ -33,7 +37,7 @@ pub(crate) async fn live(body: Body, mut chance: Chance, mut orders: UnboundedRe
     });
     while let Some(order) = orders.recv().await {
         if let Order::Say(room, text) = order {
-            body.says(&room, &text);
+            body.says(&room, &text, How::Whole);
             spawn_local(post(
                 body.clone(),
                 Chance::of(chance.within(0..=u64::MAX), "post"),
@@ -48,9 +52,8 @@ pub(crate) async fn live(body: Body, mut chance: Chance, mut orders: UnboundedRe
 async fn post(body: Body, mut chance: Chance, room: String, text: String) {
     let began = Instant::now();
     while began.elapsed() < TRIES {
-        let hub = body.world.hub();
         match ask(&body, &room, &text).await {
-            Answer::Said(place) => return body.is_acked(&room, &text, &place, Some(hub)),
+            Answer::Said(place, hub) => return body.is_acked(&room, &text, &place, Some(hub)),
             Answer::NotStored => {
                 body.gives_up(&text, "not-stored");
                 if !body.world.with(|told| told.model.may_refuse()) {
@@ -70,12 +73,15 @@ async fn ask(body: &Body, room: &str, text: &str) -> Answer {
     let Ok((mut stream, _)) = net::connect(&name).await else {
         return Answer::None("nobody listens".to_owned());
     };
+    let hub = body.world.hub();
     let key = text.split(' ').next().unwrap_or_default();
     let request = format!(
         "POST /rooms/{room}/messages HTTP/1.1\r\nHost: localhost:5566\r\nX-Trappe: 1\r\n\
          Idempotency-Key: {key}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     );
+    // Cut short, its first line is the beginning of a request no more than GET coffee is (docs/protocol.md §1).
+    body.writes("lobby", request.lines().next().unwrap_or_default());
     let mut answer = Vec::new();
     let written = stream.write_all(request.as_bytes()).await;
     let read = stream.read_to_end(&mut answer).await;
@@ -89,7 +95,10 @@ async fn ask(body: &Body, room: &str, text: &str) -> Answer {
                 .ok()
                 .and_then(|said| Some(Place::new(said["epoch"].as_str()?, said["seq"].as_u64()?)));
             // Its end may be lost: it is asked for again.
-            place.map_or(Answer::None("half an answer".to_owned()), Answer::Said)
+            place.map_or_else(
+                || Answer::None("half an answer".to_owned()),
+                |place| Answer::Said(place, hub),
+            )
         }
         "507" | "503" if body_of.contains("not-stored") => Answer::NotStored,
         _ => Answer::None(format!("{status} {written:?} {read:?} {body_of}")),

@@ -15,7 +15,7 @@ use tokio::{
 use super::{Body, Order, shown};
 use crate::sim::{
     chance::Chance,
-    model::{Line, Lines, Place},
+    model::{How, Line, Lines, Place},
     net::{self, Stream},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Text {
     chance: Chance,
     /// It is written bodies alone.
     is_raw: bool,
+    /// The hub lets raw members go on without what they were too slow for.
+    skips_gaps: bool,
     /// It writes a few bytes at a time.
     drips: bool,
     /// Where it is.
@@ -52,12 +54,13 @@ enum Next {
 }
 
 impl Text {
-    pub(crate) fn new(body: Body, mut chance: Chance, is_raw: bool) -> Text {
+    pub(crate) fn new(body: Body, mut chance: Chance, is_raw: bool, skips_gaps: bool) -> Text {
         Text {
             drips: chance.one_in(3),
             body,
             chance,
             is_raw,
+            skips_gaps,
             room: "lobby".to_owned(),
             goes_to: None,
             lines: None,
@@ -93,10 +96,16 @@ impl Text {
         let (mut reader, mut writer) = split(stream);
         // The empty line is none; after it no pause ends a line.
         self.out = b"\n/ack on\n".to_vec();
-        if self.is_raw {
-            self.out.extend_from_slice(b"/format raw\n");
-        }
         self.said = Some(VecDeque::new());
+        if self.is_raw {
+            // What is refused isn't written to it, so that it can't tell what is acknowledged.
+            self.out = b"\n/ping\n/format raw\n".to_vec();
+            self.said = None;
+        }
+        for line in ["/ack on", "/ping", "/format raw"] {
+            // Half of it may be no command.
+            self.body.writes("lobby", line);
+        }
         let (mut buffer, mut line) = (vec![0; 2048], Vec::new());
         let mut is_broken = false;
         loop {
@@ -141,7 +150,7 @@ impl Text {
         for (_, text) in self.said.take().into_iter().flatten() {
             self.body.gives_up(&text, "connection");
         }
-        self.ends_its_stay(is_over && !self.body.does(|doing| doing.is_deaf));
+        self.ends_its_stay(is_over && self.body.world.with(|told| told.is_over));
         (self.goes_to, self.only_bodies) = (None, false);
         self.room = "lobby".to_owned();
         self.out.clear();
@@ -169,7 +178,7 @@ impl Text {
         let is_there = self.body.does(|doing| doing.is_there) && self.goes_to.is_none();
         match order {
             Order::Say(room, text) if is_there && room == self.room => {
-                self.body.says(&room, &text);
+                self.body.says(&room, &text, How::Line);
                 self.out.extend_from_slice(text.as_bytes());
                 self.out.push(b'\n');
                 match &mut self.said {
@@ -205,6 +214,8 @@ impl Text {
             Some(b'+') => self.hears_ack(line),
             Some(b'!') => self.hears_error(line),
             Some(b'*') => self.hears_notice(line.trim_start_matches("* ")),
+            // Before what could be taken for an answer of HTTP (docs/protocol.md §1).
+            None => {}
             _ => self.body.breaks(&format!("hears {line:?}")),
         }
     }
@@ -249,14 +260,19 @@ impl Text {
                     // What comes from here on comes after this.
                     let before = oldest.seq.saturating_sub(1);
                     lines.from = Some(Place::new(&oldest.epoch, before));
+                    lines.epoch = Some(oldest.epoch);
                     lines.heard.clear();
                 }
             }
+            // Half of a command, where the hub stopped in the middle of it.
+            "unknown-command" | "bad-argument" | "missing-argument" | "bad-position"
+            | "bad-name" => {}
             _ => self.body.breaks(&format!("is refused something: {line}")),
         }
     }
 
     fn hears_notice(&mut self, notice: &str) {
+        self.body.note(&format!("* {notice}"));
         let place = notice
             .split("position ")
             .nth(1)
@@ -274,8 +290,9 @@ impl Text {
                 self.begins_its_stay(place)
             }
             (["history", ..], _) => {
-                let stay = self.stay(None);
-                self.shown = Some(stay);
+                // Of the room's present life, whatever it was before.
+                let epoch = self.lines.as_ref().and_then(|lines| lines.epoch.clone());
+                self.shown = Some(Lines { epoch, ..self.stay(None) });
             }
             (["end"], _) => {
                 let shown = self.shown.take();
@@ -307,7 +324,9 @@ impl Text {
             who: self.body.who,
             room: self.room.clone(),
             hub: self.hub,
-            from,
+            epoch: from.as_ref().map(|place| place.epoch.clone()),
+            // What a raw member misses it isn't told, if it is to go on without.
+            from: from.filter(|_| !(self.is_raw && self.skips_gaps)),
             heard: Vec::new(),
             to_the_end: false,
         }

@@ -1,7 +1,7 @@
 //! What members hear that are told no numbers: text and raw. Judged in the end, when it is known which number each text
 //! has.
 
-use super::{Model, Place, Who, short};
+use super::{How, Model, Place, Who, short};
 
 /// Something that a connection heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,15 @@ pub(crate) enum Line {
     Gap(u64, u64),
 }
 
+impl Line {
+    fn shown(&self, seq: u64) -> String {
+        match self {
+            Line::Said(text) => format!("{} ({seq})", short(text)),
+            Line::Gap(from, to) => format!("a gap {from}..{to}"),
+        }
+    }
+}
+
 /// One stay in one room, over one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
@@ -19,6 +28,8 @@ pub(crate) struct Lines {
     pub(crate) room: String,
     /// The life of the hub to which it was connected.
     pub(crate) hub: u32,
+    /// The life of the room in which its numbers are, where that is known.
+    pub(crate) epoch: Option<String>,
     /// Everything after this came, or was announced; none: only the order is promised.
     pub(crate) from: Option<Place>,
     pub(crate) heard: Vec<Line>,
@@ -28,7 +39,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Whether the order was the one, without a gap that wasn't announced.
-    pub(super) fn judge(&self, model: &Model) -> Result<(), String> {
+    pub(super) fn judge(&self, model: &mut Model) -> Result<(), String> {
         let Lines { who, room, .. } = self;
         let mut last = 0;
         let mut at = self.from.as_ref().map_or(0, |place| place.seq);
@@ -36,16 +47,23 @@ impl Lines {
             let (first, next) = match line {
                 Line::Gap(from, to) => (*from, *to),
                 Line::Said(text) => {
-                    let Some(said) = model.said.get(text).filter(|said| said.room == *room) else {
+                    if !model.was_said(room, text) {
                         return Err(format!("nobody said {} in {room}", short(text)));
+                    }
+                    let Some(said) = model.said.get(text).filter(|it| it.how != How::Piece) else {
+                        continue;
                     };
+                    // Only what it had in this life of the hub: later it may have been said again. Where that isn't known,
+                    // nobody else had it, or only who told of it later.
+                    let here = Some(self.hub).filter(|_| self.from.is_some());
                     let places = said.seen.iter().filter(|(place, life)| {
-                        let in_epoch = self.from.as_ref().is_none_or(|it| it.epoch == place.epoch);
-                        in_epoch && life.is_none_or(|life| life >= self.hub || self.from.is_none())
+                        let in_epoch = self.epoch.as_ref().is_none_or(|it| *it == place.epoch);
+                        in_epoch
+                            && life
+                                .is_some_and(|life| here.map_or(life <= self.hub, |it| it == life))
                     });
                     let mut places = places.map(|(place, _)| place.seq).peekable();
                     if places.peek().is_none() {
-                        // Nobody else had it, and it was lost with the hub.
                         continue;
                     }
                     let Some(seq) = places.find(|seq| *seq > last) else {
@@ -57,7 +75,8 @@ impl Lines {
                     (seq, seq)
                 }
             };
-            self.look_between(model, at + 1, first)?;
+            self.look_between(model, at + 1, first)
+                .map_err(|why| format!("{why}, before {} of {room}", line.shown(first)))?;
             (last, at) = (next, at.max(next));
         }
         if self.to_the_end { self.look_between(model, at + 1, u64::MAX) } else { Ok(()) }
@@ -69,7 +88,11 @@ impl Lines {
         let Some(begin) = self.from.as_ref().filter(|_| from < before) else { return Ok(()) };
         let log = model.logs.get(&(room.clone(), begin.epoch.clone()));
         let mut known = log.into_iter().flat_map(|log| log.range(from..before));
-        match known.find(|(_, text)| !model.may_skip(*who, false, text)) {
+        let is_piece = |text: &str| model.said.get(text).is_some_and(|it| it.how == How::Piece);
+        let is_heard = |text: &str| self.heard.iter().any(|it| *it == Line::Said(text.to_owned()));
+        let misses =
+            |text: &str| !is_piece(text) && !model.may_skip(*who, false, text) && !is_heard(text);
+        match known.find(|(_, text)| misses(text)) {
             None => Ok(()),
             Some((seq, text)) => Err(format!(
                 "no gap without notice: member {who} of {room} heard nothing of {} ({seq})",

@@ -18,7 +18,7 @@ fn model() -> Model {
 fn promising(promises: Promises) -> Model {
     let mut model = Model::new(promises);
     for text in ["a", "b", "c", "d", "e"] {
-        model.says(1, ROOM, text);
+        model.says(1, ROOM, text, How::Numbered);
     }
     model.enters(2, ROOM, &at(0), Entry::New, false);
     model
@@ -57,7 +57,7 @@ fn what_comes_in_order_once_and_whole_breaks_nothing() {
     model.is_live(1, ROOM, &at(10));
     model.is_shown(ROOM, &at(10), 2, &[(3, "c".to_owned()), (10, "d".to_owned())], 2);
     let kept = ["a", "b", "c"].map(str::to_owned);
-    model.is_kept(ROOM, EPOCH, 1, &(1..).zip(kept).collect::<Vec<_>>());
+    model.is_kept((ROOM, EPOCH), 1, &[], &(1..).zip(kept).collect::<Vec<_>>());
     assert_eq!(model.waits_for(1), ["d", "e"]);
     assert_eq!(model.is_behind(2, ROOM), None);
     holds(&model);
@@ -68,6 +68,31 @@ fn what_nobody_said_is_no_message() {
     let mut model = model();
     model.hears(2, ROOM, 1, "x", Some(1));
     breaks(&model, "nobody said \"x\"");
+}
+
+#[test]
+fn a_line_may_be_cut_short_by_the_end_of_its_connection() {
+    let mut model = model();
+    model.says(3, ROOM, "abc", How::Line);
+    model.says(3, ROOM, "xyz", How::Numbered);
+    model.hears(2, ROOM, 1, "ab", Some(1));
+    model.hears(2, ROOM, 2, "ab", Some(1));
+    // Its sender has an acknowledgement all the same, and can't know for how much of it.
+    model.acked("abc", &at(2), Some(1));
+    model.is_kept((ROOM, EPOCH), 1, &[], &[(1, "ab".to_owned()), (2, "ab".to_owned())]);
+    holds(&model);
+    model.hears(2, ROOM, 3, "xy", Some(1));
+    breaks(&model, "nobody said \"xy\"");
+}
+
+#[test]
+fn what_has_no_number_may_be_heard_again_over_a_crash() {
+    let mut model = model();
+    model.says(4, ROOM, "posted", How::Whole);
+    model.enters(3, ROOM, &at(0), Entry::New, true);
+    model.hears(3, ROOM, 1, "posted", None);
+    model.hears(3, ROOM, 9, "posted", None);
+    holds(&model);
 }
 
 #[test]
@@ -173,7 +198,7 @@ fn nobody_misses_what_others_hear_whoever_tells_first() {
 fn one_s_own_words_are_no_gap() {
     let mut model = model();
     model.enters(1, ROOM, &at(0), Entry::New, false);
-    model.says(2, ROOM, "z");
+    model.says(2, ROOM, "z", How::Whole);
     model.acked("a", &at(1), Some(1));
     model.hears(1, ROOM, 2, "z", Some(1));
     holds(&model);
@@ -194,9 +219,9 @@ fn a_gap_begins_after_what_was_had() {
 
 #[test]
 fn nothing_acknowledged_is_unused_or_not_stored_whoever_tells_first() {
-    for cause in ["unused", "not-stored"] {
-        for acked_first in [true, false] {
-            let mut model = model();
+    for (cause, forgets) in [("unused", true), ("not-stored", true), ("forgotten", false)] {
+        for acked_first in [true, false].into_iter().filter(|it| *it || forgets) {
+            let mut model = promising(Promises { disk: true, forgets });
             model.disk_fails();
             if acked_first {
                 model.acked("a", &at(2), Some(1));
@@ -232,7 +257,7 @@ fn a_gap_has_a_cause_that_there_is() {
         (false, false, false, "unused", false),
         (true, false, false, "not-stored", false),
         (true, true, false, "not-stored", true),
-        (true, false, false, "forgotten", false),
+        (true, true, false, "slow", true),
         (true, false, true, "forgotten", true),
         (true, true, true, "damaged", false),
     ];
@@ -305,7 +330,7 @@ fn what_is_acknowledged_is_kept_once_in_its_place() {
         let mut model = promising(promises);
         model.acked("a", &at(1), Some(1));
         model.acked("b", &at(3), Some(1));
-        model.is_kept(ROOM, epoch, oldest, &kept(found));
+        model.is_kept((ROOM, epoch), oldest, &[], &kept(found));
         assert_eq!(
             model.broken().is_none(),
             is_whole,
@@ -353,6 +378,7 @@ fn lines(heard: &[Line]) -> Lines {
         who: 9,
         room: ROOM.to_owned(),
         hub: 1,
+        epoch: Some(EPOCH.to_owned()),
         from: Some(at(1)),
         heard: heard.to_vec(),
         to_the_end: false,

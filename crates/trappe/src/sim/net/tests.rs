@@ -107,6 +107,15 @@ fn who_writes_to_who_has_closed_is_reset() {
 }
 
 #[test]
+fn a_write_of_nothing_takes_nothing_and_never_blocks() {
+    let mut wire = wire(4);
+    let now = Instant::now();
+    // Until its buffer is full, or it is choked.
+    while wire.write(Side::Hub, &[1; 60], now).is_ok() {}
+    assert_eq!(wire.write(Side::Hub, &[], now).ok(), Some(0));
+}
+
+#[test]
 fn nothing_comes_through_a_stall_and_all_of_it_after() {
     let mut wire = wire(3);
     let now = Instant::now();

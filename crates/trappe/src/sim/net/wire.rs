@@ -144,9 +144,8 @@ impl Wire {
         }
     }
 
-    /// The descriptor is closed. Who has left something unread resets the connection, as Linux does, and what it has written
-    /// last may be lost with it (RFC 2525 §2.17).
-    /// Gives back who waited there.
+    /// The descriptor is closed. Who has left something unread resets the connection, as Linux does, and what it has
+    /// written last may be lost with it (RFC 2525 §2.17). Gives back who waited there.
     pub(super) fn close(&mut self, me: Side, now: Instant) -> [Option<Waker>; 2] {
         let reader = self.ways[me as usize].reader.take();
         let writer = self.ways[me.other() as usize].writer.take();

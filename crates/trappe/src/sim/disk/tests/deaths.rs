@@ -6,30 +6,30 @@ use super::*;
 fn day(disk: &Disk, told: &mut Told) -> Result<(), String> {
     let text = |error: DbError| error.to_string();
     let mut kept = told.open(disk)?;
-    told.say(&mut kept, 1, 3).map_err(text)?;
-    told.say(&mut kept, 2, 1).map_err(text)?;
-    told.journal(&mut kept, 1, true).map_err(text)?;
+    told.say(kept.store(), 1, 3).map_err(text)?;
+    told.say(kept.store(), 2, 1).map_err(text)?;
+    told.journal(kept.store(), 1, true).map_err(text)?;
     kept.store().index(100).map_err(text)?;
-    told.say(&mut kept, 1, 6).map_err(text)?;
+    told.say(kept.store(), 1, 6).map_err(text)?;
     kept.store().checkpoint().map_err(text)?;
-    told.say(&mut kept, 2, 8).map_err(text)?;
-    told.prune(&mut kept, 6).map_err(text)?;
+    told.say(kept.store(), 2, 8).map_err(text)?;
+    told.prune(kept.store(), 6).map_err(text)?;
     kept.store().index(100).map_err(text)?;
     kept.store().checkpoint().map_err(text)?;
-    told.journal(&mut kept, 2, false).map_err(text)?;
+    told.journal(kept.store(), 2, false).map_err(text)?;
     // Another process takes it up: what is in the journal is filed.
     let Kept { folder, opened } = kept;
     drop((opened, folder));
     let mut kept = told.open(disk)?;
-    told.say(&mut kept, 1, 2).map_err(text)?;
-    told.journal(&mut kept, 3, true).map_err(text)?;
+    told.say(kept.store(), 1, 2).map_err(text)?;
+    told.journal(kept.store(), 3, true).map_err(text)?;
     let exact = ROOMS.map(|(no, _)| (no, told.next[&no]));
     told.reserved.extend(exact);
     let Kept { folder, opened } = kept;
     opened.store.close(&folder, &exact, 9).map_err(text)?;
     drop(folder);
     let mut kept = told.open(disk)?;
-    told.say(&mut kept, 2, 2).map_err(text)
+    told.say(kept.store(), 2, 2).map_err(text)
 }
 
 fn lives_through(power: bool, seed: u64) {
@@ -65,7 +65,7 @@ fn lives_through(power: bool, seed: u64) {
         }
         // And it goes on from there.
         let mut kept = told.open(&disk).unwrap();
-        told.say(&mut kept, 1, 1).unwrap();
+        told.say(kept.store(), 1, 1).unwrap();
         drop(kept);
         told.check(&Kept::open(&disk).unwrap(), &format!("seed {seed}, op {op}, at last"));
     }

@@ -71,6 +71,9 @@ impl Json {
         if !resumed {
             self.has_lost_its_session();
         }
+        if !resumed {
+            self.body.does(|doing| doing.ghosts.iter().for_each(|ghost| ghost.set(true)));
+        }
         self.session = Some(text(event, "session").to_owned());
         for told in event["rooms"].as_array().into_iter().flatten() {
             if let Some(place) = place(told, "pos") {
@@ -103,9 +106,9 @@ impl Json {
         let Some(stay) = self.rooms.get_mut(room) else {
             return self.body.breaks(&format!("is in {room} unasked"));
         };
-        let how = if stay.at.is_some() { Entry::Back } else { Entry::New };
-        stay.is_live = how == Entry::New;
-        if how == Entry::New {
+        let how = if stay.at.is_some() { Entry::Back } else { Entry::Found };
+        stay.is_live = how == Entry::Found;
+        if how == Entry::Found {
             stay.stands(place.clone());
         }
         let at = stay.at.clone().unwrap_or_else(|| place.clone());
@@ -116,7 +119,7 @@ impl Json {
         self.body.note(&format!("is in {room} after {}@{} {how:?}", at.epoch, at.seq));
         self.body.world.with(|told| {
             told.model.enters(who, room, &at, how, false);
-            if how == Entry::New {
+            if how == Entry::Found {
                 told.model.is_in_epoch(room, &place.epoch, hub);
             }
         });
@@ -142,6 +145,7 @@ impl Json {
         });
         if let Some(stay) = self.rooms.get_mut(room) {
             stay.had(seq);
+            stay.last = seq;
         }
     }
 
@@ -184,7 +188,11 @@ impl Json {
 
     fn hears_gap(&mut self, event: &Value, id: Option<u64>) {
         let (room, cause) = (text(event, "room"), text(event, "cause"));
-        if cause == "state" || self.asked.as_ref().is_some_and(|asked| Some(asked.id) == id) {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| Some(asked.id) == id) {
+            asked.has_gaps = true;
+            return;
+        }
+        if cause == "state" {
             return;
         }
         let gap = Gap {
@@ -194,12 +202,24 @@ impl Json {
             oldest: place(event, "oldest"),
         };
         let Some(stay) = self.rooms.get(room) else { return };
+        let is_leaving = stay.is_leaving;
         let again = stay.again.as_ref().map(|again| again.id);
-        let is_had = gap.from.zip(stay.at.as_ref()).is_some_and(|(from, at)| from <= at.seq);
+        let had = stay.last.max(stay.at.as_ref().map_or(0, |at| at.seq));
+        let is_had = gap.from.is_some_and(|from| from <= had);
         if again.is_some() && (id == again || is_had) {
             self.begins_again(room);
         }
         self.body.note(&format!("gap {event}"));
+        if cause == "slow" && is_leaving {
+            // What it missed in a room that it leaves isn't looked for any more.
+            return;
+        }
+        let asked = self.asked.as_mut().filter(|asked| asked.room == room);
+        if let Some(asked) = asked.filter(|asked| is_had || !asked.found.is_empty()) {
+            // Among the last messages, which it has asked for.
+            asked.has_gaps = true;
+            return;
+        }
         let (who, hub) = (self.body.who, self.hub);
         self.body.world.with(|told| {
             *told.tally.entry("gaps").or_default() += 1;
@@ -287,7 +307,9 @@ impl Json {
         self.body.note(&format!("found {event}"));
         let hub = self.hub;
         let count = event["count"].as_u64().unwrap_or_default();
-        if count != asked.found.len() as u64 {
+        // What is found by its words may be gone by the time that it is read.
+        let may_be_fewer = asked.has_gaps || asked.what.is_err();
+        if count != asked.found.len() as u64 && !may_be_fewer {
             self.body.breaks(&format!("is told of {count}, given {}", asked.found.len()));
         }
         let is_wrong = asked.what.as_ref().err().is_some_and(|word| {
@@ -299,7 +321,16 @@ impl Json {
         self.body.world.with(|told| {
             *told.tally.entry("asked").or_default() += 1;
             match asked.what {
-                Ok(count) => told.model.is_shown(&asked.room, &end, count, &asked.found, hub),
+                // What isn't there was told to be missing.
+                Ok(_) if asked.has_gaps => {
+                    told.model.is_found(&asked.room, &end, &asked.found, hub);
+                }
+                Ok(count) => {
+                    // The position that is told may be further on than what is given.
+                    let last = asked.found.last().map_or(0, |(seq, _)| *seq).max(asked.acked);
+                    let end = Place { seq: last.min(end.seq), ..end };
+                    told.model.is_shown(&asked.room, &end, count, &asked.found, hub);
+                }
                 Err(_) => told.model.is_found(&asked.room, &end, &asked.found, hub),
             }
         });
