@@ -174,11 +174,11 @@ pub(super) const DEFECTS: &[Defect] = &[
         why: "what was acknowledged and not filed is taken out of the journal once the disk works again",
     },
     Defect {
-        name: "early-not-served",
-        file: "crates/trappe/src/server/history/archive.rs",
-        text: "            desk.asked.extend(early);\n            drop(desk);\n            self.asked.notify_one();\n",
-        becomes: "            desk.asked.extend(early);\n            drop(desk);\n",
-        why: "who asked for what wasn't on disk yet is served only when somebody else asks",
+        name: "desk-not-rung",
+        file: "crates/trappe/src/server/history/mod.rs",
+        text: "        self.desk.lock().put(asked);\n        self.asked.notify_one();\n",
+        becomes: "        self.desk.lock().put(asked);\n",
+        why: "who asks for what lies further back is answered only when something else wakes the archivist",
     },
     Defect {
         name: "portion-one-short",

@@ -15,7 +15,7 @@ use crate::run;
 use crate::workspace::Workspace;
 
 /// How many lives a defect may survive.
-const LIVES: u64 = 300;
+const LIVES: u64 = 1000;
 /// Lives of one run of the simulation.
 const LIVES_AT_ONCE: u64 = 20;
 /// How long a run may take. The simulation itself gives up a life that doesn't come to an end.
@@ -236,6 +236,19 @@ mod tests {
             assert!(!defect.why.is_empty());
         }
         assert!(names.len() >= 14, "{} of them", names.len());
+    }
+
+    #[test]
+    fn each_defect_stands_in_the_documentation_and_none_that_is_gone() {
+        let root = Workspace::find().expect("the workspace of this test").root;
+        let text = fs::read_to_string(root.join("docs/testing.md")).expect("it is there");
+        let (_, table) = text.split_once("### Planted defects").expect("it has its part");
+        let (table, _) = table.split_once("\n## ").expect("other parts follow");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+        let told: Vec<(&str, &str)> =
+            rows.filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0))).collect();
+        let planted: Vec<(&str, &str)> = DEFECTS.iter().map(|it| (it.name, it.why)).collect();
+        assert_eq!(told, planted);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! All chance of a simulated life, from its seed.
 //!
-//! The hub and its clients draw from one stream ([`fill`]). Each part of the world has a stream of its own ([`fork`]), so
-//! that a change to one part doesn't reshuffle what the others draw.
+//! The hub and its clients draw from one stream ([`fill`]). Each part of the world has a stream of its own
+//! ([`fork`]), so that a change to one part doesn't reshuffle what the others draw.
 
 use std::{cell::RefCell, ops::RangeInclusive, time::Duration};
 

@@ -1,6 +1,7 @@
 //! One life of the world: made of one number, from its first step to the last look at what is left.
 
 mod ending;
+mod faults;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -83,7 +84,9 @@ pub(crate) fn live(seed: u64) -> Lived {
     let world = Rc::new(RefCell::new(None));
     let lived = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(LocalSet::new().run_until(async {
-            (clock::begin(), net::begin(), process::begin());
+            clock::begin();
+            net::begin();
+            process::begin();
             let all = World::new(Model::new(plan.promises));
             world.replace(Some(all.clone()));
             Life::new(plan, chance, &disk, all).run().await;
@@ -227,11 +230,10 @@ impl<'a> Life<'a> {
         }
     }
 
-    async fn step(&mut self) {
-        self.world.count("steps");
-        self.passes();
+    /// What happens next.
+    fn next_step(&mut self) -> Step {
         let weights = self.plan.weights;
-        let step = self.chance.weighted(&[
+        self.chance.weighted(&[
             (50, Step::Say),
             (4, Step::Burst),
             (weights.floods, Step::Flood),
@@ -263,7 +265,13 @@ impl<'a> Life<'a> {
             (1, Step::Lull),
             (1, Step::Come),
             (1, Step::Go),
-        ]);
+        ])
+    }
+
+    async fn step(&mut self) {
+        self.world.count("steps");
+        self.passes();
+        let step = self.next_step();
         match step {
             Step::Say => self.someone_says(),
             Step::Flood => {
@@ -388,7 +396,8 @@ impl<'a> Life<'a> {
             Kind::Text | Kind::Raw => {
                 // A gap that was owed in text isn't told to who is in raw by then.
                 let config = &self.plan.config;
-                let skips_gaps = config.raw_gap_skip || config.lag_room_bytes < 64 << 10;
+                let skips_gaps = config.raw_gap_skip
+                    || config.lag_room_bytes.min(config.lag_total_bytes) < 128 << 10;
                 let text = Text::new(body, chance, kind == Kind::Raw, skips_gaps);
                 drop(spawn_local(text.live(obeyed)));
             }
@@ -469,125 +478,5 @@ impl<'a> Life<'a> {
         let places: Vec<_> =
             self.world.with(|told| told.places.get(room).map(|it| it.iter().cloned().collect()))?;
         Some(self.chance.pick(&places).clone())
-    }
-
-    // ---- what becomes of the world ----
-
-    fn the_network_suffers(&mut self, step: Step) {
-        self.world.note(&format!("{step:?}"));
-        self.world.count("cuts");
-        match step {
-            Step::Reset => {
-                let who = self.someone();
-                let link = self.members[who].doing.borrow().link.clone();
-                link.iter().for_each(net::Link::reset);
-            }
-            Step::ResetAll => net::reset_all(),
-            Step::Stall => {
-                let who = self.someone();
-                let link = self.members[who].doing.borrow().link.clone();
-                let one_way = self.chance.one_in(3);
-                for link in link {
-                    if one_way { link.stall_to(net::Side::Client, true) } else { link.stall(true) }
-                }
-                self.cut_for = self.chance.size(1..=30);
-            }
-            Step::Partition => {
-                net::partition(true);
-                self.cut_for = self.chance.size(1..=20);
-            }
-            Step::Weather => {
-                self.plan.weather = plan::weather(&mut self.chance);
-                net::set_weather(self.plan.weather);
-            }
-            _ => {
-                self.plan.pace = plan::pace(&mut self.chance);
-                process::set_pace(self.plan.pace);
-            }
-        }
-    }
-
-    fn network_heals(&mut self) {
-        self.cut_for = 0;
-        self.world.note("the network heals");
-        net::partition(false);
-    }
-
-    fn disk_fails(&mut self) {
-        self.disk_state =
-            *self.chance.pick(&[DiskState::Full, DiskState::Fails, DiskState::SyncFails]);
-        self.ill_for = self.chance.size(1..=25);
-        self.world.note(&format!("the disk: {:?}", self.disk_state));
-        self.world.count("disk faults");
-        self.world.with(|told| told.model.disk_fails());
-        self.disk.set(self.disk_state);
-    }
-
-    fn disk_heals(&mut self) {
-        self.disk_state = DiskState::Well;
-        self.world.note("the disk is well");
-        self.disk.set(DiskState::Well);
-    }
-
-    fn start_hub(&mut self) {
-        let folder = self.plan.on_disk.then(|| self.disk.folder().to_owned());
-        self.world.with(|told| told.hub += 1);
-        match Hub::start(self.plan.config.clone(), folder.as_deref()) {
-            Ok(hub) => {
-                self.hub = Some(hub);
-                self.world.note(&format!("hub {} begins", self.world.hub()));
-                self.world.count("hubs");
-            }
-            Err(error) => {
-                let error = format!("{error}");
-                self.world.note(&format!("hub {} can't begin: {error}", self.world.hub()));
-                self.down_for = self.chance.size(1..=10);
-                if self.disk.has_died() {
-                    let power = self.chance.one_in(2);
-                    self.disk.come_back(power);
-                } else if self.disk_state == DiskState::Well {
-                    self.world
-                        .with(|told| told.model.breaks(format!("a hub begins again: {error}")));
-                }
-            }
-        }
-    }
-
-    /// The hub is killed; with `power` its machine is, too.
-    fn hub_dies(&mut self, power: bool) {
-        let Some(hub) = self.hub.take() else { return };
-        self.world.note(if power { "the power is cut" } else { "the hub is killed" });
-        self.world.count(if power { "power cuts" } else { "kills" });
-        self.disk.die();
-        hub.kill();
-        self.disk.come_back(power);
-        self.disk.die_in(None);
-        self.down_for = self.chance.size(1..=15);
-        self.clock_may_jump();
-    }
-
-    async fn hub_stops(&mut self) {
-        let Some(hub) = self.hub.take() else { return };
-        self.world.note("the hub is stopped");
-        self.world.count("stops");
-        hub.stop().await;
-        self.world.note("the hub has stopped");
-        // Even then it may have died.
-        self.disk.die();
-        self.disk.come_back(false);
-        self.disk.die_in(None);
-        self.down_for = self.chance.size(1..=15);
-        self.clock_may_jump();
-    }
-
-    /// Between two lives of the hub somebody may set the clock.
-    fn clock_may_jump(&mut self) {
-        if self.chance.one_in(6) && self.plan.config.keep.age.is_none() {
-            let now = clock::wall().duration_since(std::time::SystemTime::UNIX_EPOCH);
-            let back = self.chance.time(Duration::ZERO..=Duration::from_secs(7200));
-            let then = now.unwrap_or_default().saturating_sub(back);
-            self.world.note(&format!("the clock is set back by {back:?}"));
-            clock::set(then);
-        }
     }
 }

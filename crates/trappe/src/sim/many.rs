@@ -1,4 +1,5 @@
-//! Many lives, in processes of their own: what one of them breaks is nobody else's affair, and one that doesn't end is ended.
+//! Many lives, in processes of their own: what one of them breaks is nobody else's affair, and one that doesn't end
+//! is ended.
 
 use std::{
     env,

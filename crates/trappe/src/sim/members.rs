@@ -72,8 +72,8 @@ pub(crate) struct Doing {
     pub(crate) asks: bool,
     /// The rooms that it is in, or on its way to, each with up to where it has had it.
     pub(crate) rooms: BTreeMap<String, Option<Place>>,
-    /// Connections from which it has taken its session over, and that the hub hasn't ended yet; each with whether that is
-    /// promised no more.
+    /// Connections from which it has taken its session over, and that the hub hasn't ended yet; each with whether
+    /// that is promised no more.
     pub(crate) ghosts: Vec<Rc<Cell<bool>>>,
     /// Its connection.
     pub(crate) link: Option<Link>,
@@ -195,6 +195,11 @@ impl Body {
 
     pub(crate) fn does<T>(&self, what: impl FnOnce(&mut Doing) -> T) -> T {
         what(&mut self.doing.borrow_mut())
+    }
+
+    /// It begins to speak JSON: cut short, the first line may be a slash alone, which is speech (docs/protocol.md §3).
+    pub(crate) fn begins(&self) {
+        self.writes("lobby", "/format json");
     }
 
     /// It begins to say something.

@@ -24,7 +24,7 @@ use std::{
 use clap::Parser;
 
 /// A life that takes longer than this doesn't come to an end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,8 @@ struct Arguments {
     child: bool,
 }
 
-/// Runs lives of the hub, each made of one number. 0: no promise was broken; 1: one was; 2: what was typed makes no sense.
+/// Runs lives of the hub, each made of one number. 0: no promise was broken; 1: one was; 2: what was typed makes no
+/// sense.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {

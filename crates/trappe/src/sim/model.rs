@@ -11,8 +11,8 @@
 //! 6. *An epoch lasts* as long as the hub's life, and over it where something of it is on disk.
 //! 7. *In the end everyone has everything*, and whoever said something knows what became of it.
 //!
-//! What is told late (a client that didn't take its events for a while) is judged as if it were told in time: every rule
-//! looks in both directions.
+//! What is told late (a client that didn't take its events for a while) is judged as if it were told in time: every
+//! rule looks in both directions.
 
 mod lines;
 mod rules;
@@ -22,6 +22,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::lines::{Line, Lines};
+use self::rules::is_in;
 
 /// A member of the world, over all of its connections.
 pub(crate) type Who = usize;
@@ -74,7 +75,8 @@ pub(crate) struct Gap {
 pub(crate) enum Entry {
     /// It wasn't there, or wants to know nothing of what was.
     New,
-    /// It was there, and is told where the room is: what was said since it connected may still come (docs/protocol.md §1).
+    /// It was there, and is told where the room is: what was said since it connected may still come (docs/protocol.md
+    /// §1).
     Found,
     /// It goes on after a lost connection: it has had everything up to here.
     Back,
@@ -300,8 +302,8 @@ impl Model {
         }
     }
 
-    /// A client comes back to a hub that doesn't know it any more: where a room begins a new epoch then, others may have the
-    /// numbers of who spoke there before, so that it passes on what bears them.
+    /// A client comes back to a hub that doesn't know it any more: where a room begins a new epoch then, others may
+    /// have the numbers of who spoke there before, so that it passes on what bears them.
     pub(crate) fn is_unknown(&mut self, who: Who) {
         let its = self.listeners.iter_mut().filter(|((other, _), _)| *other == who);
         its.for_each(|(_, listener)| listener.is_unknown = true);
@@ -363,8 +365,8 @@ impl Model {
         let key = (who, room.to_owned());
         let Some(listener) = self.listeners.get_mut(&key) else { return };
         let (at, epoch) = (listener.at, listener.epoch.clone());
-        // A client's position stands before words of its own that weren't acknowledged: a gap may begin there, and have in
-        // it what came after them.
+        // A client's position stands before words of its own that weren't acknowledged: a gap may begin there, and
+        // have in it what came after them.
         let last = if listener.once.is_some() { 0 } else { listener.last };
         let told = gap.from.zip(gap.to);
         let (from, to) = match (&gap.oldest, gap.from, gap.to) {
@@ -496,8 +498,8 @@ impl Model {
         missing.map(|(seq, text)| (*seq, text.as_str()))
     }
 
-    /// All that is kept of a room at the end, as one reads it who begins at the start; `oldest` is what was told to be the
-    /// oldest. A hub without a disk may have let go of what its reader was too `slow` for.
+    /// All that is kept of a room at the end, as one reads it who begins at the start; `oldest` is what was told to
+    /// be the oldest. A hub without a disk may have let go of what its reader was too `slow` for.
     pub(crate) fn is_kept(
         &mut self,
         (room, epoch): (&str, &str),
@@ -539,22 +541,6 @@ impl Model {
                 self.breaks(sentence);
             }
         }
-    }
-}
-
-/// Whether a number is in one of these ranges.
-fn is_in(ranges: &[(u64, u64)], seq: u64) -> bool {
-    ranges.iter().any(|(from, to)| (*from..=*to).contains(&seq))
-}
-
-impl Told {
-    fn has(&self, seq: u64) -> bool {
-        (self.range.0..=self.range.1).contains(&seq)
-    }
-
-    /// Whether it says that there is nothing, also for others.
-    fn denies(&self) -> bool {
-        self.cause == "unused" || self.cause == "not-stored"
     }
 }
 

@@ -56,7 +56,9 @@ impl Life<'_> {
         self.world.note(&format!("all is quiet after {took:?}"));
         if !is_last {
             net::set_weather(self.plan.weather);
-            net::links().iter().for_each(|link| link.set_weather(self.plan.weather));
+            for link in net::links() {
+                link.set_weather(self.plan.weather);
+            }
             process::set_pace(self.plan.pace);
         }
     }
@@ -71,7 +73,9 @@ impl Life<'_> {
                 return;
             }
             // Also for who was on its way here.
-            net::links().iter().for_each(|link| link.set_weather(Weather::default()));
+            for link in net::links() {
+                link.set_weather(Weather::default());
+            }
             let now = Instant::now();
             let missing = if let Some(away) = self.who_is_away() {
                 all = now;

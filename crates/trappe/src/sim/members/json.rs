@@ -1,5 +1,5 @@
-//! A program of JSON lines, written by hand: it says everything under a number of its own, comes back to its session and its
-//! positions, and says again what wasn't acknowledged.
+//! A program of JSON lines, written by hand: it says everything under a number of its own, comes back to its session
+//! and its positions, and says again what wasn't acknowledged.
 
 mod hear;
 
@@ -246,6 +246,7 @@ impl Json {
 
     /// What a new connection begins with.
     fn greet(&mut self) {
+        self.body.begins();
         let id = self.ask_id();
         self.hello = Some(id);
         let rooms: Vec<Value> = self
@@ -327,15 +328,15 @@ impl Json {
     fn obey(&mut self, order: Order) {
         let is_free = self.hello.is_none() && self.asked.is_none() && self.joins.is_empty();
         match order {
-            Order::Say(room, text) => {
-                if self.rooms.get(&room).is_some_and(|stay| !stay.is_leaving) {
-                    self.body.says(&room, &text, How::Numbered);
-                    let id = self.next_id;
-                    self.next_id += 1;
-                    self.sends.insert(id, Said { room, text, risky: false });
-                    if self.hello.is_none() {
-                        self.send(id);
-                    }
+            Order::Say(room, text)
+                if self.rooms.get(&room).is_some_and(|stay| !stay.is_leaving) =>
+            {
+                self.body.says(&room, &text, How::Numbered);
+                let id = self.next_id;
+                self.next_id += 1;
+                self.sends.insert(id, Said { room, text, risky: false });
+                if self.hello.is_none() {
+                    self.send(id);
                 }
             }
             Order::Repeat if self.hello.is_none() => {

@@ -109,6 +109,7 @@ impl Library {
 
     /// Lives until nobody gives orders any more.
     pub(crate) async fn live(mut self, mut orders: UnboundedReceiver<Order>) {
+        self.body.begins();
         loop {
             self.tell_doing();
             let is_deaf = self.body.does(|doing| doing.is_deaf);
@@ -201,7 +202,7 @@ impl Library {
         }
         match answer {
             Answer::Entered(room, after, Ok(at)) => {
-                let at = after.map_or_else(|| place(&at), |after| after);
+                let at = after.unwrap_or_else(|| place(&at));
                 self.is_in(&room, &at);
             }
             Answer::Left(room, Ok(())) => {
@@ -330,11 +331,9 @@ impl Library {
             _ => "unknown",
         };
         self.body.note(&format!("gap {gap:?}"));
-        if cause == "slow" && self.leaves.as_ref() == Some(&gap.room) {
-            return;
-        }
         let who = self.body.who;
-        if self.looks_back.as_ref() == Some(&gap.room)
+        let is_left = cause == "slow" && self.leaves.as_ref() == Some(&gap.room);
+        if (is_left || self.looks_back.as_ref() == Some(&gap.room))
             && let (None, Some(from), Some(to)) = (&gap.oldest, gap.from, gap.to)
         {
             return self.body.world.with(|told| told.model.may_miss(who, &gap.room, from, to));
@@ -420,8 +419,7 @@ async fn wait(
                 SendError::NotStored(_) => may_refuse,
                 SendError::Refused(refusal) => refusal.code == "not-in-room",
                 // Whether it may, is looked at where the session is lost.
-                SendError::Unconfirmed => true,
-                SendError::NotSent => true,
+                SendError::Unconfirmed | SendError::NotSent => true,
                 _ => false,
             };
             if !may_be {

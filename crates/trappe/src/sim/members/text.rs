@@ -20,6 +20,7 @@ use crate::sim::{
 };
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 #[derive(Debug)]
 pub(crate) struct Text {
     body: Body,
@@ -152,7 +153,7 @@ impl Text {
         }
         self.ends_its_stay(is_over && self.body.world.with(|told| told.is_over));
         (self.goes_to, self.only_bodies) = (None, false);
-        self.room = "lobby".to_owned();
+        "lobby".clone_into(&mut self.room);
         self.out.clear();
         self.body.does(|doing| (doing.link, doing.is_deaf) = (None, false));
     }
@@ -190,10 +191,12 @@ impl Text {
                 self.body.note(&format!("joins {room} after {after:?}"));
                 let after_ = after.as_ref().map(|it| format!(" {}@{}", it.epoch, it.seq));
                 let line = format!("/join {room}{}\n", after_.unwrap_or_default());
+                self.body.writes(&self.room, line.trim_end());
                 self.out.extend_from_slice(line.as_bytes());
                 self.goes_to = Some((room, after));
             }
             Order::History(room, count) if is_there && room == self.room && !self.is_raw => {
+                self.body.writes(&room, "/history");
                 self.out.extend_from_slice(format!("/history {count}\n").as_bytes());
             }
             Order::Read(reads) => self.body.does(|doing| doing.is_deaf = !reads),
@@ -287,12 +290,12 @@ impl Text {
                 self.begins_its_stay(after.unwrap_or(place));
             }
             (["you", "are", ..], Some(place)) if self.lines.is_none() => {
-                self.begins_its_stay(place)
+                self.begins_its_stay(place);
             }
             (["history", ..], _) => {
                 // Of the room's present life, whatever it was before.
                 let epoch = self.lines.as_ref().and_then(|lines| lines.epoch.clone());
-                self.shown = Some(Lines { epoch, ..self.stay(None) });
+                self.shown = Some(Lines { epoch, is_shown: true, ..self.stay(None) });
             }
             (["end"], _) => {
                 let shown = self.shown.take();
@@ -327,6 +330,7 @@ impl Text {
             epoch: from.as_ref().map(|place| place.epoch.clone()),
             // What a raw member misses it isn't told, if it is to go on without.
             from: from.filter(|_| !(self.is_raw && self.skips_gaps)),
+            is_shown: false,
             heard: Vec::new(),
             to_the_end: false,
         }

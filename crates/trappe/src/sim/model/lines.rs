@@ -30,6 +30,8 @@ pub(crate) struct Lines {
     pub(crate) hub: u32,
     /// The life of the room in which its numbers are, where that is known.
     pub(crate) epoch: Option<String>,
+    /// It was shown what was said before.
+    pub(crate) is_shown: bool,
     /// Everything after this came, or was announced; none: only the order is promised.
     pub(crate) from: Option<Place>,
     pub(crate) heard: Vec<Line>,
@@ -53,14 +55,18 @@ impl Lines {
                     let Some(said) = model.said.get(text).filter(|it| it.how != How::Piece) else {
                         continue;
                     };
-                    // Only what it had in this life of the hub: later it may have been said again. Where that isn't known,
-                    // nobody else had it, or only who told of it later.
-                    let here = Some(self.hub).filter(|_| self.from.is_some());
+                    // What is heard as it is said has the number of this life of the hub: later it may have been said
+                    // again. Where that isn't known, nobody else had it, or only who told of it later. What is shown
+                    // again has any number that it had by then: only one that was acknowledged is the last.
                     let places = said.seen.iter().filter(|(place, life)| {
                         let in_epoch = self.epoch.as_ref().is_none_or(|it| *it == place.epoch);
-                        in_epoch
-                            && life
-                                .is_some_and(|life| here.map_or(life <= self.hub, |it| it == life))
+                        let is_it = if self.is_shown {
+                            said.acked.as_ref() == Some(*place)
+                                && life.is_some_and(|life| life <= self.hub)
+                        } else {
+                            **life == Some(self.hub)
+                        };
+                        in_epoch && is_it
                     });
                     let mut places = places.map(|(place, _)| place.seq).peekable();
                     if places.peek().is_none() {

@@ -1,8 +1,8 @@
-//! The rules of the model, where one observation is held against all others.
+//! The rules themselves: what is looked at whenever something was seen, passed over, or told to be missing.
 
 use std::collections::BTreeSet;
 
-use super::{How, Model, Place, Skip, Told, Who, is_in, short};
+use super::{How, Model, Place, Skip, Told, Who, short};
 
 impl Model {
     /// Whether somebody said this in a room, also as what was left of a line.
@@ -178,5 +178,21 @@ impl Model {
             }
         }
         self.gaps.push(gap);
+    }
+}
+
+/// Whether a number is in one of these ranges.
+pub(super) fn is_in(ranges: &[(u64, u64)], seq: u64) -> bool {
+    ranges.iter().any(|(from, to)| (*from..=*to).contains(&seq))
+}
+
+impl Told {
+    pub(super) fn has(&self, seq: u64) -> bool {
+        (self.range.0..=self.range.1).contains(&seq)
+    }
+
+    /// Whether it says that there is nothing, also for others.
+    pub(super) fn denies(&self) -> bool {
+        self.cause == "unused" || self.cause == "not-stored"
     }
 }

@@ -35,7 +35,7 @@ impl Json {
             match text(event, "ev") {
                 "hello" if id == Some(hello) => self.is_greeted(event),
                 "error" if id == Some(hello) => {
-                    self.body.breaks(&format!("isn't greeted: {event}"))
+                    self.body.breaks(&format!("isn't greeted: {event}"));
                 }
                 _ => {}
             }
@@ -77,7 +77,7 @@ impl Json {
         self.session = Some(text(event, "session").to_owned());
         for told in event["rooms"].as_array().into_iter().flatten() {
             if let Some(place) = place(told, "pos") {
-                self.is_told_its_place(text(told, "room"), place);
+                self.is_told_its_place(text(told, "room"), &place);
             }
         }
         let ids: Vec<u64> = self.sends.keys().copied().collect();
@@ -101,7 +101,7 @@ impl Json {
     }
 
     /// Where it is in a room, in answer to its hello.
-    fn is_told_its_place(&mut self, room: &str, place: Place) {
+    fn is_told_its_place(&mut self, room: &str, place: &Place) {
         let (who, hub) = (self.body.who, self.hub);
         let Some(stay) = self.rooms.get_mut(room) else {
             return self.body.breaks(&format!("is in {room} unasked"));
@@ -112,7 +112,7 @@ impl Json {
             stay.stands(place.clone());
         }
         let at = stay.at.clone().unwrap_or_else(|| place.clone());
-        if at != place {
+        if at != *place {
             self.body.breaks(&format!("comes back to {room} after {at:?} and is told {place:?}"));
         }
         self.epochs.insert(room.to_owned(), place.epoch.clone());
@@ -212,6 +212,10 @@ impl Json {
         self.body.note(&format!("gap {event}"));
         if cause == "slow" && is_leaving {
             // What it missed in a room that it leaves isn't looked for any more.
+            let who = self.body.who;
+            if let (Some(from), Some(to)) = (gap.from, gap.to) {
+                self.body.world.with(|told| told.model.may_miss(who, room, from, to));
+            }
             return;
         }
         let asked = self.asked.as_mut().filter(|asked| asked.room == room);
