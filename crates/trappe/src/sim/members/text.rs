@@ -287,7 +287,12 @@ impl Text {
                 let Some((_, after)) = self.goes_to.take_if(|(to, _)| *to == room) else { return };
                 self.ends_its_stay(false);
                 self.room = room;
+                let asks_for_past = after.is_some();
                 self.begins_its_stay(after.unwrap_or(place));
+                if let Some(lines) = self.lines.as_mut().filter(|_| asks_for_past && self.is_raw) {
+                    // What the disk hasn't got of what it asks for, it isn't told either.
+                    lines.from = None;
+                }
             }
             (["you", "are", ..], Some(place)) if self.lines.is_none() => {
                 self.begins_its_stay(place);

@@ -204,9 +204,12 @@ impl Json {
         let Some(stay) = self.rooms.get(room) else { return };
         let is_leaving = stay.is_leaving;
         let again = stay.again.as_ref().map(|again| again.id);
+        // What it asked for once more may begin with what isn't there.
+        let first = stay.again.as_ref().and_then(|again| again.after).map(|after| after + 1);
         let had = stay.last.max(stay.at.as_ref().map_or(0, |at| at.seq));
         let is_had = gap.from.is_some_and(|from| from <= had);
-        if again.is_some() && (id == again || is_had) {
+        let is_first = first.is_some_and(|first| gap.from == Some(first));
+        if again.is_some() && (id == again || is_first) {
             self.begins_again(room);
         }
         self.body.note(&format!("gap {event}"));
