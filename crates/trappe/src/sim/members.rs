@@ -106,8 +106,6 @@ pub(crate) struct Told {
     pub(crate) tally: Tally,
     /// Which life of the hub it is, from 1.
     pub(crate) hub: u32,
-    /// Somebody may have been away for longer than a session is kept.
-    pub(crate) is_long_away: bool,
     /// Nothing happens any more: who ends now has heard all that there is.
     pub(crate) is_over: bool,
     began: Instant,
@@ -129,7 +127,6 @@ impl World {
             model,
             tally: Tally::new(),
             hub: 0,
-            is_long_away: false,
             is_over: false,
             began: Instant::now(),
             noted: Duration::ZERO,

@@ -311,8 +311,7 @@ impl Library {
         self.body.world.with(|told| told.model.is_unknown(who));
         // Who takes events late can't tell what was acknowledged before them.
         let is_known = self.is_known.take() && !was_deaf;
-        let is_promised =
-            self.body.world.with(|told| told.model.keeps_sessions() && !told.is_long_away);
+        let is_promised = self.body.world.with(|told| told.model.keeps_sessions());
         if is_known && is_promised {
             self.body.breaks("its session isn't known any more");
         }
