@@ -164,7 +164,7 @@ impl Options {
         Ok(Running { addresses, tell, thread: Some(thread) })
     }
 
-    fn config(self) -> Config {
+    pub(crate) fn config(self) -> Config {
         let bytes = |bytes| Keep { bytes: Some(bytes), ..Keep::default() };
         let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
         Config {

@@ -3,15 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use tokio::time::interval;
-use trappe_core::{
-    command::{Format, Lang},
-    framing::Framing,
-    keep::Keep,
-    limits::{
-        GREET_DEFAULT, LAG_ROOM_BYTES_DEFAULT, LAG_TOTAL_BYTES_DEFAULT, MESSAGE_BYTES_DEFAULT,
-        RETAIN_BYTES_DEFAULT, RETAIN_MESSAGES_DEFAULT,
-    },
-};
+use trappe_core::keep::Keep;
 
 use super::{
     net,
@@ -19,39 +11,19 @@ use super::{
 };
 use crate::{
     net::listen::Listener,
-    server::{Config, Only, SWEEP, Shared, StartError, drain, simulated, work},
+    server::{Config, Only, Options, SWEEP, Shared, StartError, drain, simulated, work},
 };
 
 /// A hub for a simulated world: nothing is printed, no datagrams, history as soon as there is a folder for it. What is
 /// to be different is set in what this returns.
 pub(crate) fn config(workers: usize) -> Config {
     Config {
-        hosts: Vec::new(),
         port: None,
-        listen: Vec::new(),
         only: Only { udp: false, ..Only::default() },
-        allow_hosts: Vec::new(),
-        allow_origins: Vec::new(),
-        echo: false,
-        udp_trust: Vec::new(),
-        open: false,
         workers,
-        format: Format::Text,
-        framing: Framing::Auto,
-        message_bytes: MESSAGE_BYTES_DEFAULT,
-        retain_messages: RETAIN_MESSAGES_DEFAULT as u64,
-        retain_bytes: RETAIN_BYTES_DEFAULT as u64,
-        lag_room_bytes: LAG_ROOM_BYTES_DEFAULT,
-        lag_total_bytes: LAG_TOTAL_BYTES_DEFAULT,
-        raw_gap_skip: false,
-        notices: true,
-        quiet: true,
-        lang: Lang::En,
-        data: None,
-        history: false,
         keep: Keep::default(),
         keep_total: Keep::default(),
-        greet: GREET_DEFAULT,
+        ..Options::new().english(true).config()
     }
 }
 

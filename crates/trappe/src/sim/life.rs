@@ -14,7 +14,6 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, RngSeed},
     sync::mpsc::unbounded_channel,
     task::{LocalSet, spawn_local},
     time::sleep,
@@ -71,13 +70,7 @@ pub(crate) const COUNTED: [&str; 20] = [
 
 /// Lives the life of this seed.
 pub(crate) fn live(seed: u64) -> Lived {
-    chance::begin(seed);
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .build()
-        .expect("a runtime without I/O needs nothing of the system");
+    let runtime = process::runtime(seed);
     let disk = Disk::new();
     let mut chance = chance::fork("life");
     let plan = Plan::draw(&mut chance);

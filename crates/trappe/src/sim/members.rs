@@ -8,7 +8,7 @@ pub(crate) mod text;
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    io::Write,
+    io::{self, Write},
     rc::Rc,
     time::Duration,
 };
@@ -19,6 +19,13 @@ use super::{
     model::{How, Model, Place, Who},
     net::Link,
 };
+
+/// What happens next to a member with a connection of its own.
+enum Next {
+    Order(Option<Order>),
+    Read(io::Result<usize>),
+    Written(io::Result<usize>),
+}
 
 /// Something that a member is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
+    runtime::{Builder, RngSeed, Runtime},
     sync::Notify,
     task::{JoinHandle, LocalSet, spawn_local},
     time::{Sleep, sleep, timeout_at},
@@ -23,6 +24,17 @@ use tokio::{
 
 use super::chance::{self, Chance};
 use crate::server::history::{Until, Waited};
+
+/// The runtime of a life, and all its chance: of its seed. Its time stands still while anybody has something to do.
+pub(crate) fn runtime(seed: u64) -> Runtime {
+    chance::begin(seed);
+    Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
+        .build()
+        .expect("a runtime without I/O needs nothing of the system")
+}
 
 /// How fast the hub's threads and its disk are.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,6 @@ use std::{cell::RefCell, rc::Rc, sync::Weak, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    runtime::{Builder, RngSeed},
     task::{LocalSet, spawn_local},
     time::{Instant, sleep, timeout},
 };
@@ -24,13 +23,7 @@ use crate::{
 
 /// Runs a life of `seed`.
 fn live<T>(seed: u64, life: impl AsyncFnOnce() -> T) -> T {
-    chance::begin(seed);
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .build()
-        .expect("a runtime needs nothing");
+    let runtime = process::runtime(seed);
     let lived = runtime.block_on(LocalSet::new().run_until(async {
         clock::begin();
         net::begin();

@@ -6,7 +6,6 @@ mod hear;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    io,
     rc::Rc,
     time::Duration,
 };
@@ -19,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Body, Order};
+use super::{Body, Next, Order};
 use crate::sim::{
     chance::Chance,
     model::{How, Place},
@@ -108,13 +107,6 @@ pub(crate) struct Json {
     out: Vec<u8>,
     /// The life of the hub to which it is connected.
     hub: u32,
-}
-
-/// What happens next.
-enum Next {
-    Order(Option<Order>),
-    Read(io::Result<usize>),
-    Written(io::Result<usize>),
 }
 
 /// How a connection ended.

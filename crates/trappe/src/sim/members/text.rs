@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io,
     time::Duration,
 };
 
@@ -12,7 +11,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Body, Order, shown};
+use super::{Body, Next, Order, shown};
 use crate::sim::{
     chance::Chance,
     model::{How, Line, Lines, Place},
@@ -45,13 +44,6 @@ pub(crate) struct Text {
     only_bodies: bool,
     out: Vec<u8>,
     hub: u32,
-}
-
-/// What happens next.
-enum Next {
-    Order(Option<Order>),
-    Read(io::Result<usize>),
-    Written(io::Result<usize>),
 }
 
 impl Text {
